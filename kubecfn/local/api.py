@@ -1,0 +1,50 @@
+"""The seam between the gate and the services answered here: one call in, one answer or one error out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Call:
+    """One API call as AWS would see it.
+
+    Attributes:
+        service: botocore's service name, e.g. ``autoscaling``, ``elbv2``.
+        operation: the API's own name, e.g. ``CompleteLifecycleAction``.
+        params: parsed parameters under the API's own names; what was not sent is absent.
+        account: twelve digits.
+        region: e.g. ``eu-central-1``.
+        caller: ARN of the user or assumed-role session that signed the call.
+    """
+
+    service: str
+    operation: str
+    params: Mapping[str, Any]
+    account: str
+    region: str
+    caller: str
+
+
+Answer = dict[str, Any]
+Handler = Callable[[Call], Answer]
+# (botocore service name, API operation) -> who answers it; everything else goes to moto.
+Operations = Mapping[tuple[str, str], Handler]
+
+
+class ServiceError(Exception):
+    """An error as the service itself would answer it.
+
+    Args:
+        code: the service's own error code, e.g. ``ValidationError``.
+        message: the service's own words.
+        status: HTTP status.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
