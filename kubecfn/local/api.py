@@ -34,6 +34,19 @@ Handler = Callable[[Call], Answer]
 Operations = Mapping[tuple[str, str], Handler]
 
 
+@dataclass(frozen=True)
+class Service:
+    """What a service of ours hands to the composition; its entry point is ``service(world, ...) -> Service``.
+
+    Attributes:
+        operations: what it answers.
+        close: ends its threads and processes; called once, while the gate still listens.
+    """
+
+    operations: Operations
+    close: Callable[[], None]
+
+
 class ServiceError(Exception):
     """An error as the service itself would answer it.
 
