@@ -12,9 +12,11 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from kubecfn.config.found import domain_of, found_from
 from kubecfn.config.models import Config
 from kubecfn.config.rules import problems_in
 from kubecfn.errors import ConfigError, FileError, Problem
+from kubecfn.versions import choose
 
 _NESTED_KINDS = frozenset({"list", "dict", "tuple"})
 
@@ -59,8 +61,24 @@ def load_text(text: str, source: str = "configuration") -> Config:
 
 
 def show(config: Config) -> str:
-    """Return the configuration as YAML with every default filled in."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    """Return the configuration as YAML with every default filled in; what it says is what would be emitted."""
+    data = config.model_dump(mode="json")
+    versions = choose(config.kubernetes, config.etcd)
+    data |= {"kubernetes": str(versions.kubernetes), "etcd": str(versions.etcd)}
+    data["dns"]["domain"] = domain_of(config, found_from(config))
+    data["network"]["egress"] = config.egress
+    vpc_cidr = config.network.vpc.cidr if config.network.vpc else config.network.cidr
+    if config.network.vpc:
+        data["network"]["cidr"] = None
+    if config.api.allowed_cidrs is None and vpc_cidr:
+        data["api"]["allowed_cidrs"] = [vpc_cidr]
+    return yaml.safe_dump(_without_none(data), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+    return [_without_none(inner) for inner in value] if isinstance(value, list) else value
 
 
 def schema() -> str:
