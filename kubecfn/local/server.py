@@ -1,0 +1,54 @@
+"""The loopback HTTP server the embedded AWS listens on: threaded, HTTP/1.1, silent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import make_server
+
+from kubecfn.errors import KubecfnError
+
+Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+class _Handler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here
+    """One connection: small answers leave at once, and nothing is printed."""
+
+    # Headers and body are two writes; with Nagle's algorithm the second waits for the client's delayed ACK.
+    disable_nagle_algorithm = True
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  werkzeug's name
+        """Say nothing: the recorder keeps every call."""
+
+
+class Server:
+    """A running server; `close` ends it.
+
+    Args:
+        app: what answers.
+        port: 0 takes a free one.
+
+    Raises:
+        KubecfnError: the port is taken.
+    """
+
+    def __init__(self, app: Wsgi, port: int = 0) -> None:
+        try:
+            self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Handler)
+        except (OSError, SystemExit) as error:
+            raise KubecfnError(
+                f"Port {port} on 127.0.0.1 cannot be listened on.", remedy="Choose another port, or 0 for any free one."
+            ) from error
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="gate", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop accepting and wait for the accepting thread to end."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
