@@ -21,8 +21,8 @@ from kubecfn.versions import choose
 _NESTED_KINDS = frozenset({"list", "dict", "tuple"})
 
 
-def load(path: Path) -> Config:
-    """Return the configuration in `path`.
+def load(path: Path, *, region: str | None = None) -> Config:
+    """Return the configuration in `path`; `region` stands in for the file's own.
 
     Raises:
         FileError: the file is not there or cannot be read.
@@ -40,16 +40,18 @@ def load(path: Path) -> Config:
         raise FileError(
             f"The configuration file {path} cannot be read: {reason}.", remedy="Make it a readable text file."
         ) from error
-    return load_text(text, str(path))
+    return load_text(text, str(path), region=region)
 
 
-def load_text(text: str, source: str = "configuration") -> Config:
+def load_text(text: str, source: str = "configuration", *, region: str | None = None) -> Config:
     """Return the configuration that `text` (YAML) describes; `source` names it in errors.
 
     Raises:
         ConfigError: everything that is wrong in it.
     """
     data = _read_yaml(text, source)
+    if region:
+        data["region"] = region
     try:
         config = Config.model_validate_json(json.dumps(data))
     except ValidationError as error:

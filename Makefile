@@ -1,0 +1,99 @@
+# The short form of the kubecfn command. `make` alone is this help.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+KUBECFN := $(BIN)/kubecfn
+
+# NAME=payments means config/payments.yaml; CONFIG names any other file. REGION overrides the file's region.
+NAME ?= demo
+CONFIG ?= config/$(NAME).yaml
+REGION ?=
+override CLUSTER := --config $(CONFIG) $(if $(REGION),--region $(REGION))
+ARGS ?=
+
+##@ Look around (no AWS account)
+.PHONY: help
+help: ## this help
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup ## the whole life of a cluster stack on the embedded AWS
+	$(KUBECFN) demo $(ARGS)
+
+.PHONY: local
+local: setup ## serve the embedded AWS on loopback, for the AWS CLI and any boto3 program
+	$(KUBECFN) local $(ARGS)
+
+.PHONY: graph
+graph: setup ## draw the stack of NAME: build/NAME/stack.svg
+	$(KUBECFN) graph $(CLUSTER) $(ARGS)
+
+##@ A cluster on AWS (NAME=payments REGION=eu-central-1)
+.PHONY: config keys template upload dry-run create-cluster update-cluster delete-cluster status why kubeconfig
+config: setup ## the configuration of NAME with every default written out
+	$(KUBECFN) config show $(CLUSTER)
+keys: setup ## make the offline authorities that are missing; never overwrites
+	$(KUBECFN) keys make $(CLUSTER) $(ARGS)
+template: setup ## emit and lint build/NAME/cluster.yaml
+	$(KUBECFN) template $(CLUSTER) $(ARGS)
+upload: setup ## artifacts to S3 by hash; makes the bucket's stack when it is missing
+	$(KUBECFN) upload $(CLUSTER) $(ARGS)
+dry-run: setup ## what an update would do, in consequences; never executed
+	$(KUBECFN) plan $(CLUSTER) $(ARGS)
+create-cluster: setup ## keys, upload, change set, explain, ask, execute, follow
+	$(KUBECFN) apply $(CLUSTER) $(ARGS)
+update-cluster: setup ## the same for a cluster that exists
+	$(KUBECFN) apply $(CLUSTER) $(ARGS)
+delete-cluster: setup ## what goes and what stays, ask, delete, prove that nothing is left
+	$(KUBECFN) delete $(CLUSTER) $(ARGS)
+status: setup ## the stack, its groups and their last signals
+	$(KUBECFN) status $(CLUSTER) $(ARGS)
+why: setup ## the reason of the last failure in one screen
+	$(KUBECFN) why $(CLUSTER) $(ARGS)
+kubeconfig: setup ## admin kubeconfig of NAME, re-issued in the last quarter of its life
+	$(KUBECFN) kubeconfig $(CLUSTER) $(ARGS)
+
+##@ Work on kubecfn
+.PHONY: setup
+setup: $(VENV)/ready ## .venv with pinned dependencies (every other target calls it)
+
+$(VENV)/ready: requirements.lock setup.cfg setup.py
+	@echo "Setting up $(VENV) (about half a minute the first time) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kubecfn needs Python 3.11 or newer; name one with make PYTHON=python3.12 …")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: test test-slow lint types templates check bench comparison lock wheel clean
+test: setup ## every test that needs no root, in under three minutes
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+lint: setup ## style, sizes, docstrings of tests, shell
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/interrogate --quiet --fail-under 100 --whitelist-regex 'test_.*' tests
+	$(BIN)/python tests/sizes.py
+types: setup ## mypy strict
+	$(BIN)/mypy
+templates: setup ## emit templates/ anew
+	$(BIN)/python -m kubecfn.template.examples
+	$(BIN)/python -m kubecfn.cli.reference
+check: lint types ## lint, types, and everything generated is as it would be generated now
+	$(BIN)/python -m kubecfn.template.examples --check
+	$(BIN)/python -m kubecfn.cli.reference --check
+bench: setup ## sizes and ratios of one run
+	$(BIN)/python -m benchmarks $(ARGS)
+comparison: setup ## ministack in an environment of its own, for the tests that compare answers with it
+	@test -x build/ministack/bin/python || $(PYTHON) -m venv build/ministack
+	@build/ministack/bin/python -m pip install --quiet --disable-pip-version-check 'ministack==1.5.33'
+wheel: setup ## dist/*.whl, with lambdas/ and userdata/ inside
+	rm -rf build/lib build/bdist.*
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+lock: setup ## pin every dependency anew, with hashes
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet \
+	  --extra dev --extra local --output-file requirements.lock setup.cfg
+clean: ## remove .venv and what builds leave behind; build/NAME stays: it holds keys
+	rm -rf $(VENV) dist build/lib build/bdist.* build/ministack *.egg-info

@@ -1,0 +1,5 @@
+"""`python -m kubecfn.cli` is the kubecfn command."""
+
+from kubecfn.cli import main
+
+main()
