@@ -1,0 +1,230 @@
+"""What runs an instance: the seam, and a small machine that is a process below its own folder.
+
+`ProcessMachines` stands for a virtual server as "EC2 User Guide, Run commands when you launch an EC2 instance with user data
+input" describes it: the emitted user data runs once, as it is, with its output on the console. It is no container: the
+program sees this machine's files and processes, and is told by its environment where its own "/" is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from kubecfn.local.fleet.addresses import loopback_of
+from kubecfn.local.fleet.imds import Imds, MetadataServer
+from kubecfn.local.world import World
+
+INIT = Path(__file__).with_name("init.py")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One EC2 instance as its machine needs to know it.
+
+    Attributes:
+        id: ``i-…``.
+        user_data: as launched, decoded; empty when there is none.
+        private_ip: dotted.
+        profile_arn: ARN of the instance profile; empty when there is none.
+        tags: instance tags; shown by the metadata service only when `tags_in_metadata`.
+    """
+
+    id: str
+    region: str
+    zone: str
+    account: str
+    image_id: str
+    instance_type: str
+    private_ip: str
+    mac: str
+    architecture: str
+    launched: str
+    user_data: bytes = b""
+    profile_arn: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    tags_in_metadata: bool = False
+
+
+# What a running instance asks of its surroundings: the target state of its lifecycle, empty when it is in no group.
+TargetState = Callable[[], str]
+
+
+class Machines(Protocol):
+    """Runs instances. Every method may be called from any thread."""
+
+    def start(self, instance: Instance, world: World, target_state: TargetState) -> None:
+        """Switch an instance on. Returns when it is on, not when its user data has ended."""
+
+    def stop(self, instance_id: str) -> None:
+        """Shut an instance down and wait until nothing of it runs; unknown or off is fine."""
+
+    def running(self, instance_id: str) -> bool:
+        """Whether it is on. An instance that was never started here counts as on: someone else knows."""
+
+    def console(self, instance_id: str) -> bytes:
+        """What its user data wrote so far."""
+
+    def close(self) -> None:
+        """Cut the power of all that runs."""
+
+
+class NoMachines:
+    """Instances that exist in EC2 only: for rules that need no program to run."""
+
+    def start(self, instance: Instance, world: World, target_state: TargetState) -> None:
+        """Do nothing."""
+
+    def stop(self, instance_id: str) -> None:
+        """Do nothing."""
+
+    def running(self, instance_id: str) -> bool:  # noqa: ARG002  the protocol's argument
+        """Say yes: EC2 alone knows."""
+        return True
+
+    def console(self, instance_id: str) -> bytes:  # noqa: ARG002  the protocol's argument
+        """Nothing was written."""
+        return b""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@dataclass
+class _Machine:
+    """A machine that is on: its init process (None: it runs nothing) and its metadata service."""
+
+    init: subprocess.Popen[bytes] | None
+    imds: Imds
+
+
+class ProcessMachines:
+    """Each instance is a process group below ``workdir/instances/ID``, with its own loopback address and metadata service.
+
+    Args:
+        grace: real seconds between the request to end and SIGKILL.
+        environment: more variables for every instance, e.g. where a rehearsal's programs are.
+    """
+
+    def __init__(self, *, grace: float = 2.0, environment: Mapping[str, str] | None = None) -> None:
+        self._grace = grace
+        self._environment = dict(environment or {})
+        self._lock = threading.Lock()
+        self._machines: dict[str, _Machine] = {}
+        self._off: set[str] = set()
+        self._roots: dict[str, Path] = {}
+        self._server = MetadataServer()
+
+    def start(self, instance: Instance, world: World, target_state: TargetState) -> None:
+        """Make the instance's folder, its metadata service and, when its user data is a script, its first process."""
+        root = world.workdir / "instances" / instance.id
+        console = root / "var/log/cloud-init-output.log"
+        for folder in ("etc", "root", "run", "tmp", "var/lib", "var/log"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        imds = self._server.serve(Imds(instance, world, target_state), loopback_of(instance.private_ip))
+        init = None
+        with console.open("wb") as out:
+            if instance.user_data.startswith(b"#!"):
+                init = self._boot(root, instance, world, imds, out.fileno())
+            elif instance.user_data.strip() not in {b"", b"#cloud-config"}:
+                out.write(b"kubecfn: this user data is not run here; only scripts that begin with #! are.\n")
+        with self._lock:
+            self._machines[instance.id] = _Machine(init, imds)
+            self._roots[instance.id] = root
+
+    def root(self, instance_id: str) -> Path:
+        """Return the folder that stands for an instance's "/". It outlives the instance, as a console log does."""
+        return self._roots[instance_id]
+
+    def stop(self, instance_id: str) -> None:
+        """Ask every process of the instance to end, wait, end what is left by force."""
+        machine = self._take(instance_id)
+        if machine and machine.init:
+            _tell(machine.init, b"stop\n")
+            _wait(machine.init, self._grace + 5.0)
+        if machine:
+            self._server.forget(machine.imds)
+
+    def kill(self, instance_id: str) -> None:
+        """Cut the power: nothing of the instance runs any more, and no one was told."""
+        machine = self._take(instance_id)
+        if machine and machine.init:
+            _tell(machine.init, b"kill\n")
+            _wait(machine.init, 5.0)
+        if machine:
+            self._server.forget(machine.imds)
+
+    def running(self, instance_id: str) -> bool:
+        """Whether it is on. An instance whose user data has ended is still on."""
+        with self._lock:
+            return instance_id not in self._off
+
+    def console(self, instance_id: str) -> bytes:
+        """What its user data wrote so far."""
+        root = self._roots.get(instance_id)
+        log = root / "var/log/cloud-init-output.log" if root else None
+        return log.read_bytes() if log and log.exists() else b""
+
+    def close(self) -> None:
+        """Cut the power of all that runs."""
+        with self._lock:
+            names = list(self._machines)
+        for name in names:
+            self.kill(name)
+        self._server.close()
+
+    def _take(self, instance_id: str) -> _Machine | None:
+        with self._lock:
+            self._off.add(instance_id)
+            return self._machines.pop(instance_id, None)
+
+    def _boot(self, root: Path, instance: Instance, world: World, imds: Imds, out: int) -> subprocess.Popen[bytes]:
+        script = root / "var/lib/user-data"
+        script.write_bytes(instance.user_data)
+        script.chmod(0o700)
+        environment = {
+            "PATH": f"{sysconfig.get_path('scripts')}:{os.environ.get('PATH', os.defpath)}",
+            "HOME": str(root / "root"),
+            "TMPDIR": str(root / "tmp"),
+            "LANG": "C.UTF-8",
+            "KUBECFN_ROOT": str(root),
+            "AWS_ENDPOINT_URL": world.endpoint(),
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": imds.endpoint,
+            **self._environment,
+        }
+        # -I -S: the first process of an instance is as small as Python can be; it needs no package.
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(INIT), str(self._grace), str(script)],
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=root,
+            env=environment,
+            start_new_session=True,
+        )
+
+
+def _tell(init: subprocess.Popen[bytes], word: bytes) -> None:
+    """Say a word to an init process; one that has ended hears nothing, and then nothing of its instance is left."""
+    assert init.stdin is not None
+    with contextlib.suppress(BrokenPipeError, ValueError):
+        init.stdin.write(word)
+        init.stdin.flush()
+
+
+def _wait(init: subprocess.Popen[bytes], seconds: float) -> None:
+    try:
+        init.wait(seconds)
+    except subprocess.TimeoutExpired:
+        init.kill()
+        init.wait()
+    if init.stdin:
+        with contextlib.suppress(BrokenPipeError):
+            init.stdin.close()
