@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from kubecfn.cli.options import cluster_options
-from kubecfn.config import found_from, load, schema, show, still_to_find
+from kubecfn.cli.options import Where, cluster_options
+from kubecfn.config import found_from, schema, show, still_to_find
 
 
 @click.group()
@@ -17,10 +15,9 @@ def config() -> None:
 
 @config.command("show")
 @cluster_options
-def show_command(source: Path, region: str | None, build: Path) -> None:
+def show_command(where: Where) -> None:
     """Print the configuration with every default filled in."""
-    del build
-    click.echo(show(load(source, region=region)), nl=False)
+    click.echo(show(where.config()), nl=False)
 
 
 @config.command("schema")
@@ -31,11 +28,10 @@ def schema_command() -> None:
 
 @config.command("check")
 @cluster_options
-def check_command(source: Path, region: str | None, build: Path) -> None:
+def check_command(where: Where) -> None:
     """Say everything that is wrong in a configuration, without asking AWS."""
-    del build
-    checked = load(source, region=region)
-    click.echo(f"{source} is a valid configuration of the cluster {checked.name} in {checked.region}.")
+    checked = where.config()
+    click.echo(f"{where.source} is a valid configuration of the cluster {checked.name} in {checked.region}.")
     open_questions = still_to_find(checked, found_from(checked))
     if open_questions:
         click.echo(f"Looked up in AWS when it is planned: {', '.join(open_questions)}.")

@@ -2,42 +2,78 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+from kubecfn.config import Config, load
+
+Command = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which cluster is meant, and where its files are.
+
+    Attributes:
+        source: the configuration file as the person named it.
+        region: stands in for the file's own; None leaves it.
+        build: the folder that holds one folder for each cluster.
+        profile: of the AWS configuration; None as boto3 chooses.
+    """
+
+    source: Path
+    region: str | None
+    build: Path
+    profile: str | None
+
+    def config(self) -> Config:
+        """Return the configuration, or everything that is wrong with it."""
+        return load(self.source, region=self.region)
+
+    def command(self, verb: str) -> str:
+        """Return the command line that does `verb` for the same cluster."""
+        region = f" --region {self.region}" if self.region else ""
+        profile = f" --profile {self.profile}" if self.profile else ""
+        return f"kubecfn {verb} --config {self.source}{region}{profile}"
+
+
+_CLUSTER = (
+    click.option("--profile", help="Profile of the AWS configuration; default as the AWS CLI chooses."),
+    click.option(
+        "--build",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("build"),
+        show_default=True,
+        help="Where keys, artifacts and the emitted template are kept, one folder for each cluster.",
+    ),
+    click.option("--region", help="Use this region instead of the file's."),
+    click.option(
+        "--config",
+        "-c",
+        "source",
+        type=click.Path(path_type=Path, dir_okay=False),
+        required=True,
+        help="The cluster's configuration file.",
+    ),
+)
 
 
 def cluster_options(command: Command) -> Command:
-    """Add --config, --region and --build: which cluster is meant, and where its files are."""
-    for option in (
-        click.option(
-            "--build",
-            type=click.Path(path_type=Path, file_okay=False),
-            default=Path("build"),
-            show_default=True,
-            help="Where keys, artifacts and the emitted template are kept, one folder for each cluster.",
-        ),
-        click.option("--region", help="Use this region instead of the file's."),
-        click.option(
-            "--config",
-            "-c",
-            "source",
-            type=click.Path(path_type=Path, dir_okay=False),
-            required=True,
-            help="The cluster's configuration file.",
-        ),
-    ):
-        command = option(command)
-    return command
+    """Add --config, --region, --build and --profile, and hand them on as one `Where`."""
 
+    @functools.wraps(command)
+    def with_where(source: Path, region: str | None, build: Path, profile: str | None, **rest: Any) -> Any:
+        return command(where=Where(source, region, build, profile), **rest)
 
-def aws_options(command: Command) -> Command:
-    """Add --profile: whose credentials are used."""
-    return click.option("--profile", help="Profile of the AWS configuration; default as the AWS CLI chooses.")(command)
+    wrapped: Command = with_where
+    for option in _CLUSTER:
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def output_option(command: Command) -> Command:

@@ -1,0 +1,114 @@
+"""`kubecfn keys` and `kubecfn kubeconfig`: the offline authorities and what is made from them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from kubecfn import pki
+from kubecfn.cli.options import Where, cluster_options, output_option, yes_option
+from kubecfn.errors import DeclinedError, WrongUseError
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@click.group()
+def keys() -> None:
+    """Make, show or replace the offline authorities, keys and certificates."""
+
+
+@keys.command("make")
+@cluster_options
+def make_command(where: Where) -> None:
+    """Make what is missing. Nothing that exists is overwritten."""
+    from kubecfn.assemble import pki_directory, pki_spec
+
+    config = where.config()
+    report = pki.make(pki_directory(where.build, config), pki_spec(config, where.profile), now=_now())
+    click.echo(f"Made: {', '.join(report.made) or 'nothing; everything was there'}.")
+    if report.renewed:
+        click.echo(f"Renewed, being in the last quarter of their life: {', '.join(report.renewed)}.")
+    if report.due:
+        click.echo(
+            f"Due: {', '.join(report.due)}. Renew them with: {where.command('keys replace ' + ' '.join(report.due))}"
+        )
+    for note in report.notes:
+        click.echo(f"Note: {note}")
+
+
+@keys.command("show")
+@cluster_options
+@output_option
+def show_command(source: Path, region: str | None, build: Path, output: str) -> None:
+    """Show each file: what for, who can read it, when it ends."""
+    from kubecfn.assemble import pki_directory
+    from kubecfn.cli.console import print_json, print_table
+
+    config = where.config()
+    rows = pki.show(pki_directory(where.build, config), now=_now())
+    if output == "json":
+        print_json(
+            [
+                {
+                    "file": r.file,
+                    "purpose": r.purpose,
+                    "readers": r.readers,
+                    "ends": r.ends,
+                    "state": r.state.value,
+                    "detail": r.detail,
+                }
+                for r in rows
+            ]
+        )
+        return
+    cells = [(r.file, r.purpose, r.readers, f"{r.ends:%Y-%m-%d}" if r.ends else "", r.state.value) for r in rows]
+    print_table(f"Keys of {config.name}", ("file", "what for", "who can read it", "ends", "state"), cells)
+    for row in rows:
+        if row.detail:
+            click.echo(f"{row.file}: {row.detail}")
+
+
+@keys.command("replace")
+@click.argument("names", nargs=-1, required=True)
+@cluster_options
+@yes_option
+def replace_command(names: tuple[str, ...], where: Where, yes: bool) -> None:
+    """Replace NAMES and what hangs below them; the old files are kept aside. Asks for the cluster's name."""
+    from kubecfn.assemble import pki_directory, pki_spec
+    from kubecfn.cli.console import print_table
+
+    config = where.config()
+    directory = pki_directory(where.build, config)
+    plan = pki.replacement_plan(directory, names)
+    rows = [
+        (one.name, one.because and f"signed by {one.because}", ", ".join(one.files) or "missing", one.consequence)
+        for one in plan
+    ]
+    print_table(f"To be replaced for {config.name}", ("what", "because", "files", "what it means"), rows)
+    if yes:
+        raise WrongUseError(
+            "Keys are not replaced with --yes.",
+            remedy="Type the cluster's name when asked; this cannot be taken back by a pipeline.",
+        )
+    typed = click.prompt(
+        f"Type the cluster's name ({config.name}) to replace them", default="", show_default=False, err=True
+    )
+    if typed != config.name:
+        raise DeclinedError("Nothing was replaced.")
+    report = pki.replace(directory, names, pki_spec(config, where.profile), now=_now())
+    click.echo(f"Replaced: {', '.join(report.renewed + report.made)}. The next apply rolls the nodes that use them.")
+
+
+@click.command()
+@cluster_options
+def kubeconfig(where: Where) -> None:
+    """Print where the admin kubeconfig is; it is re-issued in the last quarter of its life."""
+    from kubecfn.assemble import pki_directory, pki_spec
+
+    config = where.config()
+    directory = pki_directory(where.build, config)
+    pki.make(directory, pki_spec(config, where.profile), now=_now())
+    click.echo(directory / "kubeconfig")
