@@ -42,7 +42,7 @@ def make_command(where: Where) -> None:
 @keys.command("show")
 @cluster_options
 @output_option
-def show_command(source: Path, region: str | None, build: Path, output: str) -> None:
+def show_command(where: Where, output: str) -> None:
     """Show each file: what for, who can read it, when it ends."""
     from kubecfn.assemble import pki_directory
     from kubecfn.cli.console import print_json, print_table
