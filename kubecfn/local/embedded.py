@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-
-import boto3
-from botocore.config import Config
 
 from kubecfn.errors import KubecfnError
 from kubecfn.local import backend, identity
 from kubecfn.local.api import Handler, Service
 from kubecfn.local.clock import Clock, ScaledClock
 from kubecfn.local.faults import Faults
-from kubecfn.local.gate import Gate, Rules, Verdict
+from kubecfn.local.gate import Gate, Rules
+from kubecfn.local.iam.authorize import Authorizer
 from kubecfn.local.recorder import Recorder
+from kubecfn.local.s3 import BucketPolicies, refuse_strangers
 from kubecfn.local.server import Server
+from kubecfn.local.sessions import GateSession, ServiceClients
 from kubecfn.local.world import World
 
 ACCOUNT = "123456789012"
 _running = threading.Lock()
+_PROFILE = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 
 
 class EmbeddedAws:
@@ -66,8 +67,10 @@ class EmbeddedAws:
             self.faults = Faults(seed)
             self._workdir, self._machines, self._closed = workdir, machines, False
             self._log = _logger(workdir)
+            # moto makes boto3 sessions of its own; the person's profile, which may not exist, has no say in them.
+            self._profile = {name: os.environ.pop(name) for name in _PROFILE if name in os.environ}
             self._services: list[Service] = []
-            self._clients = _Clients(lambda: self.endpoint, identity.service_keys(self.account))
+            self._clients = ServiceClients(lambda: self.endpoint, identity.service_keys(self.account))
             backend.reset()
             self._gate = self._make_gate()
             self._server = Server(self._gate, port)
@@ -78,13 +81,20 @@ class EmbeddedAws:
             raise
 
     def _make_gate(self) -> Gate:
-        rules = Rules(lambda _call, _caller, _protocol: Verdict(allowed=True))
-        return Gate(backend.application(), {}, self.account, rules, self.recorder, self.faults, self.clock, self._log)
+        return Gate(
+            backend=backend.application(),
+            account=self.account,
+            rules=Rules(Authorizer(self._clients), (refuse_strangers,)),
+            recorder=self.recorder,
+            faults=self.faults,
+            clock=self.clock,
+            log=self._log,
+        )
 
     def _compose(self) -> None:
         """Start our own services and hand their operations to the gate."""
         world = World(self.clock, self.account, self._clients, lambda: self.endpoint, self._workdir)
-        operations: dict[tuple[str, str], Handler] = {}
+        operations: dict[tuple[str, str], Handler] = dict(BucketPolicies().operations())
         for name, arguments in (("cloudformation", (world,)), ("fleet", (world, self._machines))):
             try:
                 service = importlib.import_module(f"kubecfn.local.{name}").service(*arguments)
@@ -94,14 +104,26 @@ class EmbeddedAws:
             operations |= service.operations
         self._gate.operations = operations
 
-    def session(self, *, region: str | None = None, account: str = ACCOUNT) -> boto3.Session:
-        """Return a session signed as an account's operator; clients made from it need `endpoint_url` or `environment`."""
-        keys = identity.operator_keys(account)
-        return boto3.Session(keys.access_key, keys.secret, region_name=region or self.region)
+    def session(self, *, region: str | None = None, account: str = ACCOUNT) -> GateSession:
+        """Return a session of an account's operator; every client made from it is pointed here."""
+        return GateSession(identity.operator_keys(account), region or self.region, self.endpoint)
+
+    def role_session(self, role_arn: str, name: str, *, region: str | None = None) -> GateSession:
+        """Return a session of a role, as a service would have assumed it for an instance or a function.
+
+        Args:
+            role_arn: the role; it must exist.
+            name: session name: an instance's id, a function's name.
+            region: instead of the embedded AWS's own.
+        """
+        where = region or self.region
+        given = self._clients("sts", where).assume_role(RoleArn=role_arn, RoleSessionName=name)["Credentials"]
+        keys = identity.Keys(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        return GateSession(keys, where, self.endpoint)
 
     def client(self, service: str, *, region: str | None = None, account: str = ACCOUNT) -> Any:
         """Return a boto3 client of an account's operator, pointed here."""
-        return self.session(region=region, account=account).client(service, endpoint_url=self.endpoint)
+        return self.session(region=region, account=account).client(service)
 
     def environment(self, *, account: str = ACCOUNT) -> dict[str, str]:
         """Return the environment variables that point any AWS program at this account as its operator."""
@@ -113,6 +135,7 @@ class EmbeddedAws:
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1",
         }
 
     def reset(self) -> None:
@@ -141,6 +164,7 @@ class EmbeddedAws:
             for handler in list(self._log.handlers):
                 self._log.removeHandler(handler)
                 handler.close()
+            os.environ.update(self._profile)
             _running.release()
 
     def __enter__(self) -> Self:
@@ -150,34 +174,6 @@ class EmbeddedAws:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class _Clients:
-    """Clients the services use among themselves: one per service and region, made once because making is slow.
-
-    Attempts are not repeated: a service of ours that hurts itself should be seen, not smoothed over.
-    """
-
-    def __init__(self, endpoint: Callable[[], str], keys: identity.Keys) -> None:
-        self._endpoint = endpoint
-        self._session = boto3.Session(keys.access_key, keys.secret)
-        self._lock = threading.Lock()
-        self._made: dict[tuple[str, str], Any] = {}
-        self._config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, read_timeout=120)
-
-    def __call__(self, service: str, region: str) -> Any:
-        with self._lock:
-            if (service, region) not in self._made:
-                self._made[service, region] = self._session.client(
-                    service, region_name=region, endpoint_url=self._endpoint(), config=self._config
-                )
-            return self._made[service, region]
-
-    def close(self) -> None:
-        with self._lock:
-            for client in self._made.values():
-                client.close()
-            self._made.clear()
 
 
 def _logger(workdir: Path) -> logging.Logger:

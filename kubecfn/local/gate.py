@@ -21,8 +21,16 @@ from kubecfn.local.clock import Clock
 from kubecfn.local.common_errors import common_error
 from kubecfn.local.faults import Fault, Faults
 from kubecfn.local.identity import Caller, IdentityError, Kind, caller_identity, check_presigned, identify
-from kubecfn.local.protocol import Reply, UnknownOperationError, Wire, error_code, protocol_of, read
-from kubecfn.local.protocol import write_answer, write_error
+from kubecfn.local.protocol import (
+    Reply,
+    UnknownOperationError,
+    Wire,
+    error_code,
+    protocol_of,
+    read,
+    write_answer,
+    write_error,
+)
 from kubecfn.local.recorder import Recorded, Recorder
 from kubecfn.local.signature import Signature, signature_of
 
@@ -33,6 +41,8 @@ Wsgi = Callable[[Environ, Any], Iterable[bytes]]
 SIGNING_NAMES = {"monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi", "states": "stepfunctions"}
 # Two services sign as elasticloadbalancing; only the API version tells them apart.
 CLASSIC_ELB = "Version=2012-06-01"
+# Here moto knows nothing of what exists, so that its answer to what we do not answer would mislead.
+WHOLLY_OURS = frozenset({"cloudformation", "autoscaling"})
 # moto answers these paths itself: its control panel, and a metadata service that knows none of our instances.
 NOT_AWS = ("/moto-api", "/latest/")
 
@@ -93,19 +103,22 @@ class Gate:
 
     Args:
         backend: moto's own application.
-        operations: what is answered here instead.
         account: the account of unsigned requests.
         rules: who may do what.
         recorder: keeps every call.
         faults: asked about every call.
         clock: dates the records.
         log: failures of ours and of moto, with their tracebacks.
+
+    Attributes:
+        operations: what is answered here instead of by moto.
+        moto_lock: held while moto works.
     """
 
     def __init__(
         self,
+        *,
         backend: Wsgi,
-        operations: Operations,
         account: str,
         rules: Rules,
         recorder: Recorder,
@@ -113,7 +126,7 @@ class Gate:
         clock: Clock,
         log: logging.Logger,
     ) -> None:
-        self.operations: Operations = operations
+        self.operations: Operations = {}
         self.moto_lock = threading.RLock()
         self._backend = backend
         self._account = account
@@ -128,7 +141,7 @@ class Gate:
         body = _take_body(environ)
         try:
             reply = self._reply(environ, body)
-        except Exception:
+        except Exception:  # noqa: BLE001  whatever it was, the client is answered and the log has it
             self._log.exception("the gate failed on %s %s", environ["REQUEST_METHOD"], environ.get("PATH_INFO"))
             reply = Reply(500, [("Content-Type", "text/plain")], b"The gate itself failed; see its log.")
         if reply is None:
@@ -187,31 +200,38 @@ class Gate:
         if verdict.error:
             return self._refuse(call, wire, verdict.error, verdict)
         reply = self._carry_out(exchange)
-        outcome = "ok" if reply.status < 400 else error_code(reply)
+        outcome = "ok" if reply.status < HTTPStatus.BAD_REQUEST else error_code(reply)
         if fault:
             outcome = "lost-answer"
         self._recorder.add(Recorded(at, call, outcome, internal, verdict.statements, verdict.reason))
         return None if fault else reply
 
     def _carry_out(self, exchange: _Exchange) -> Reply:
-        """Answer the call: by a function of ours, else by moto."""
+        """Answer the call; whatever goes wrong becomes an error of the service."""
         call, wire = exchange.call, exchange.wire
         try:
             for check in self._rules.checks:
                 check(call)
-            if (call.service, call.operation) == ("sts", "GetCallerIdentity"):
-                return write_answer(call.service, wire, caller_identity(call, exchange.caller))
-            if handler := self.operations.get((call.service, call.operation)):
-                return write_answer(call.service, wire, handler(call))
-            return self._ask_moto(exchange)
+            return self._answer(exchange)
         except ServiceError as error:
             return write_error(call.service, wire.protocol, error.code, error.message, error.status)
         except NotImplementedError:
             return self._not_emulated(call, wire)
-        except Exception:
+        except Exception:  # noqa: BLE001  a handler's mistake is one call's InternalFailure, as in AWS
             self._log.exception("%s:%s failed; parameters: %r", call.service, call.operation, call.params)
             words = f"The embedded AWS failed inside {call.service}:{call.operation}; its log has the traceback."
             return write_error(call.service, wire.protocol, "InternalFailure", words, 500)
+
+    def _answer(self, exchange: _Exchange) -> Reply:
+        """Answer by a function of ours, else by moto."""
+        call, wire = exchange.call, exchange.wire
+        if (call.service, call.operation) == ("sts", "GetCallerIdentity"):
+            return write_answer(call.service, wire, caller_identity(call, exchange.caller))
+        if handler := self.operations.get((call.service, call.operation)):
+            return write_answer(call.service, wire, handler(call))
+        if call.service in WHOLLY_OURS:
+            return self._not_emulated(call, wire)
+        return self._ask_moto(exchange)
 
     def _ask_moto(self, exchange: _Exchange) -> Reply:
         started: list[Any] = []

@@ -61,6 +61,7 @@ class Keys:
 
     access_key: str
     secret: str
+    token: str = ""
 
 
 _OURS = re.compile(r"AKIA(?P<account>\d{12})(?P<who>OPER|SRVC)")

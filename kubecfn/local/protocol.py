@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from moto.core.parse import PROTOCOL_PARSERS
@@ -18,6 +18,7 @@ from moto.core.utils import get_service_model
 from werkzeug.exceptions import NotFound
 
 XML = "text/xml;charset=utf-8"
+SERVER_SIDE = 500
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def write_error(service: str, protocol: str, code: str, message: str, status: in
     headers = [("x-amzn-RequestId", request_id)]
     if protocol in {"json", "rest-json"}:
         headers += [("Content-Type", "application/json"), ("x-amzn-ErrorType", code)]
-        side = "Sender" if status < 500 else "Receiver"
+        side = "Sender" if status < SERVER_SIDE else "Receiver"
         if protocol == "json" and get_service_model(service).is_query_compatible:
             headers.append(("x-amzn-query-error", f"{code};{side}"))
         return Reply(status, headers, json.dumps({"__type": code, "message": message}).encode())
@@ -154,7 +155,7 @@ def write_error(service: str, protocol: str, code: str, message: str, status: in
         body = f"<Error>{detail}<RequestId>{request_id}</RequestId></Error>"
         headers.append(("x-amz-request-id", request_id))
     else:
-        side = "Sender" if status < 500 else "Receiver"
+        side = "Sender" if status < SERVER_SIDE else "Receiver"
         body = (
             f"<ErrorResponse><Error><Type>{side}</Type>{detail}</Error><RequestId>{request_id}</RequestId>"
             "</ErrorResponse>"
@@ -172,9 +173,9 @@ def error_code(reply: Reply) -> str:
             found = json.loads(reply.body)
             return str(found.get("__type") or found.get("code") or reply.status).split("#")[-1]
         if reply.body:
-            for element in ElementTree.fromstring(reply.body).iter():  # noqa: S314  our own process wrote it
+            for element in ET.fromstring(reply.body).iter():  # noqa: S314  our own process wrote it
                 if element.tag.split("}")[-1] == "Code":
                     return element.text or str(reply.status)
-    except (ValueError, ElementTree.ParseError):
+    except (ValueError, ET.ParseError):
         pass
     return str(reply.status)

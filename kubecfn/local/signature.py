@@ -18,7 +18,8 @@ _HEADER = re.compile(
     r"AWS4-HMAC-SHA256\s+Credential=(?P<credential>[^,\s]+),\s*SignedHeaders=(?P<headers>[^,\s]+),\s*"
     r"Signature=(?P<signature>[0-9a-f]+)"
 )
-EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+# date/region/service/aws4_request
+_SCOPE_PARTS = 4
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,10 @@ def signature_of(environ: Mapping[str, Any]) -> Signature | None:
             return None
         credential, headers = query["X-Amz-Credential"], query.get("X-Amz-SignedHeaders", "")
         digest, token, presigned = query.get("X-Amz-Signature", ""), query.get("X-Amz-Security-Token", ""), True
-    scope = credential.rsplit("/", 4)
-    if len(scope) != 5:
+    key, *scope = credential.rsplit("/", _SCOPE_PARTS)
+    if len(scope) != _SCOPE_PARTS:
         return None
-    key, date, region, service, _ = scope
+    date, region, service, _ = scope
     return Signature(key, date, region, service, tuple(headers.split(";")), digest, token, presigned)
 
 
