@@ -150,21 +150,23 @@ def publish(directory: Path, files: Mapping[str, PemFile], moved: Mapping[str, s
         _sync(staging, files)
         staging.rename(directory / PUBLISH)
         _sync(directory, ())
-    finally:
+    except BaseException:
         discard(staging)
+        raise
     finish(directory)
 
 
 def finish(directory: Path) -> bool:
-    """Complete a write that was decided and stopped; call it inside `locked`.
+    """Complete a write that was decided and stopped, forget one that was not; call it inside `locked`.
 
     Returns:
-        Whether there was one.
+        Whether there was one to complete.
 
     Raises:
         FileError: a file has appeared in the place of one that is to be written; nothing more was done.
         OSError: the disk refused again.
     """
+    discard(directory / STAGING)
     publishing = directory / PUBLISH
     if not publishing.exists():
         return False
