@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from kubecfn.config import Config, load
+from kubecfn.config import Config, Found, found_from, load, still_to_find
 
 Command = Callable[..., Any]
 
@@ -34,6 +34,16 @@ class Where:
     def config(self) -> Config:
         """Return the configuration, or everything that is wrong with it."""
         return load(self.source, region=self.region)
+
+    def found(self, config: Config, *, offline: bool = False) -> Found:
+        """Return the outside resources by ID; AWS is asked only for what the configuration does not give."""
+        known = found_from(config)
+        if offline or not still_to_find(config, known):
+            return known
+        from kubecfn.deploy.aws import connect
+        from kubecfn.deploy.lookup import look_up
+
+        return look_up(config, connect(config.region, self.profile), known, str(self.source))
 
     def command(self, verb: str) -> str:
         """Return the command line that does `verb` for the same cluster."""

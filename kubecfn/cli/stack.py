@@ -1,0 +1,182 @@
+"""`kubecfn upload`, `plan`, `apply`, `follow`, `delete`, `status`, `why`: a stack's life."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kubecfn.cli.options import Where, cluster_options, output_option, yes_option
+from kubecfn.config import Config
+
+
+def _connect(where: Where, config: Config) -> Any:
+    from kubecfn.deploy.aws import connect
+
+    return connect(config.region, where.profile)
+
+
+@click.command()
+@cluster_options
+@output_option
+def upload(where: Where, output: str) -> None:
+    """Upload what is not there yet: artifacts to S3 by their hash; makes the bucket's stack when it is missing."""
+    from kubecfn.cli.console import print_json, print_table, reporting
+    from kubecfn.deploy.upload import upload as send
+    from kubecfn.ready import make_ready
+
+    config = where.config()
+    aws = _connect(where, config)
+    with reporting() as report:
+        ready = make_ready(config, aws, where, report=report)
+        sent = send(aws, ready.deployment.bucket, ready.deployment.artifacts, report=report)
+    rows = [(one.artifact.key, "uploaded" if one.sent else "was there") for one in sent]
+    if output == "json":
+        print_json([{"key": key, "state": state} for key, state in rows])
+        return
+    print_table(f"Bucket {ready.deployment.bucket.name}", ("object", "state"), rows)
+
+
+@click.command()
+@cluster_options
+@output_option
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the explanation with the picture of the stack to this file.",
+)
+def plan(where: Where, output: str, html: Path | None) -> None:
+    """Explain what an apply would do. Nothing is executed, and nothing stays behind."""
+    from kubecfn.cli.console import print_json, reporting
+    from kubecfn.deploy.apply import plan as make_plan
+    from kubecfn.deploy.explain import html as report_html
+    from kubecfn.deploy.explain import lines
+    from kubecfn.deploy.workspace import write_file
+    from kubecfn.picture import svg
+    from kubecfn.ready import make_ready
+
+    config = where.config()
+    aws = _connect(where, config)
+    with reporting() as report:
+        ready = make_ready(config, aws, where, report=report, only_look=True)
+        explanation = make_plan(ready.deployment, aws, report=report)
+    if html:
+        write_file(html, report_html(explanation, f"{config.name} in {config.region}", svg(ready.template)))
+        click.echo(f"Written: {html}", err=True)
+    if output == "json":
+        print_json(explanation.to_json())
+        return
+    for line in lines(explanation):
+        click.echo(line)
+
+
+@click.command()
+@cluster_options
+@output_option
+@yes_option
+def apply(where: Where, output: str, yes: bool) -> None:
+    """Create or change the cluster: keys, upload, change set, explain, ask, execute, follow."""
+    from kubecfn.cli.console import asking, print_json, reporting
+    from kubecfn.deploy.apply import apply as make_it_so
+    from kubecfn.ready import make_ready
+
+    config = where.config()
+    aws = _connect(where, config)
+    with reporting() as report:
+        ready = make_ready(config, aws, where, report=report)
+        outcome = make_it_so(
+            ready.deployment, aws, ask=asking(yes=yes), report=report, come_back=where.command("apply")
+        )
+    if output == "json":
+        print_json(outcome.to_json())
+        return
+    for line in outcome.lines:
+        click.echo(line)
+
+
+@click.command()
+@cluster_options
+@output_option
+def follow(where: Where, output: str) -> None:
+    """Watch what CloudFormation is doing, from wherever it is."""
+    from kubecfn.cli.console import print_json, reporting
+    from kubecfn.deploy.follow import follow as watch
+
+    config = where.config()
+    with reporting() as report:
+        outcome = watch(_connect(where, config), config.name, report=report, come_back=where.command("follow"))
+    if output == "json":
+        print_json(outcome.to_json())
+        return
+    for line in outcome.lines:
+        click.echo(line)
+
+
+@click.command()
+@cluster_options
+@output_option
+@yes_option
+@click.option(
+    "--backups", is_flag=True, help="Also empty and remove the backup bucket and its key. They are the only way back."
+)
+@click.option("--skip-blocked", is_flag=True, help="After a failed deletion: leave behind what blocks it.")
+def delete(where: Where, output: str, yes: bool, backups: bool, skip_blocked: bool) -> None:
+    """Delete the cluster: say what goes and what stays, ask, delete in order, prove what is left."""
+    from kubecfn.cli.console import asking, print_json, reporting
+    from kubecfn.deploy.delete import delete as remove
+
+    config = where.config()
+    with reporting() as report:
+        deleted = remove(
+            _connect(where, config),
+            config.name,
+            config.name,
+            ask=asking(yes=yes),
+            report=report,
+            empty_backups=backups,
+            retain_blocked=skip_blocked,
+        )
+    if output == "json":
+        print_json(deleted.to_json())
+        return
+    for line in deleted.lines:
+        click.echo(line)
+
+
+@click.command()
+@cluster_options
+@output_option
+def status(where: Where, output: str) -> None:
+    """Show the stack, its groups and what they last said."""
+    from kubecfn.cli.console import print_json, print_table
+    from kubecfn.deploy.status import status as look
+
+    config = where.config()
+    found = look(_connect(where, config), config.name)
+    if output == "json":
+        print_json(found.to_json())
+        return
+    click.echo(found.headline)
+    print_table(
+        "Groups",
+        ("group", "in service", "wanted", "launching", "leaving", "last signal"),
+        [group.cells for group in found.groups],
+    )
+
+
+@click.command()
+@cluster_options
+@output_option
+def why(where: Where, output: str) -> None:
+    """Say why the last operation failed, in one screen."""
+    from kubecfn.cli.console import print_json
+    from kubecfn.deploy.why import why as look
+
+    config = where.config()
+    diagnosis = look(_connect(where, config), config.name, config.name)
+    if output == "json":
+        print_json(diagnosis.to_json())
+        return
+    for line in diagnosis.lines():
+        click.echo(line)
