@@ -7,11 +7,19 @@ from types import MappingProxyType
 
 from kubecfn.local.providers import (
     addresses,
+    autoscaling,
     awslambda,
+    ec2,
+    elbv2,
+    events,
     groups,
     iam,
+    kms,
     logs,
+    messaging,
+    monitoring,
     network,
+    route53,
     s3,
 )
 from kubecfn.local.providers.seam import Provider, UnsupportedError
@@ -26,6 +34,14 @@ _TYPES = (
     s3.Bucket, s3.BucketPolicy,
     awslambda.Function, awslambda.Permission, awslambda.EventInvokeConfig, awslambda.EventSourceMapping,
     logs.LogGroup, logs.MetricFilter,
+    ec2.LaunchTemplate, ec2.Instance, ec2.Volume,
+    autoscaling.AutoScalingGroup, autoscaling.LifecycleHook, autoscaling.ScalingPolicy, autoscaling.ScheduledAction,
+    elbv2.LoadBalancer, elbv2.TargetGroup, elbv2.Listener,
+    route53.HostedZone, route53.RecordSet, route53.RecordSetGroup,
+    kms.Key, kms.Alias,
+    events.Rule, events.Schedule, events.ScheduleGroup,
+    messaging.Topic, messaging.TopicPolicy, messaging.Subscription, messaging.Queue, messaging.QueuePolicy,
+    monitoring.Alarm, monitoring.Parameter,
 )  # fmt: skip
 
 PROVIDERS: Mapping[str, Provider] = MappingProxyType({kind.type: kind() for kind in _TYPES})

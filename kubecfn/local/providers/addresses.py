@@ -65,19 +65,18 @@ class VpcEndpoint(Ec2Resource):
     """A gateway or interface endpoint; its tables, subnets, groups, policy and tags change in place."""
 
     type = "AWS::EC2::VPCEndpoint"
-    fixed = ("ServiceName", "VpcEndpointType", "VpcId")
+    fixed = ("PrivateDnsEnabled", "ServiceName", "VpcEndpointType", "VpcId")
     _sets = ("RouteTableIds", "SecurityGroupIds", "SubnetIds")
-    _values = ("PolicyDocument", "PrivateDnsEnabled")
-    accepts = (*fixed, *_sets, *_values, "Tags")
+    accepts = (*fixed, *_sets, "PolicyDocument", "Tags")
     gives = ("CreationTimestamp", "DnsEntries", "Id", "NetworkInterfaceIds")
 
     def make(self, aws: Aws, properties: Properties) -> str:
-        given = pick(properties, *self.fixed, *self._sets, *self._values)
+        given = pick(properties, *self.fixed, *self._sets, "PolicyDocument")
         return str(aws.call("ec2", "CreateVpcEndpoint", **given)["VpcEndpoint"]["VpcEndpointId"])
 
     def settle(self, aws: Aws, physical_id: str, old: Properties, new: Properties) -> None:
-        if old and changed(old, new, *self._sets, *self._values):
-            steps: Properties = pick(new, *(name for name in self._values if changed(old, new, name)))
+        if old and changed(old, new, *self._sets, "PolicyDocument"):
+            steps = pick(new, "PolicyDocument") if changed(old, new, "PolicyDocument") else {}
             for name in self._sets:
                 before, after = set(old.get(name, ())), set(new.get(name, ()))
                 steps |= {f"Add{name}": sorted(after - before)} if after - before else {}

@@ -94,7 +94,9 @@ class _Rule(Resource):
 
     def settle(self, aws: Aws, physical_id: str, old: Properties, new: Properties) -> None:
         if old and changed(old, new, "Description"):
-            self._do(aws, "UpdateSecurityGroupRuleDescriptions", new)
+            # UpdateSecurityGroupRuleDescriptions of the back end does not find rules whose peer is a group.
+            self.remove(aws, physical_id, old)
+            self.make(aws, new)
 
     def remove(self, aws: Aws, physical_id: str, properties: Properties) -> None:
         self._do(aws, "RevokeSecurityGroup", properties)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import secrets
 import string
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,8 @@ from kubecfn.local.providers.shapes import fit, refuse_others
 
 Tags = list[dict[str, str]]
 
-_ABSENT = ("404", "NotFound", "NoSuch", "DoesNotExist", "NonExistent", "Unknown")
+_ABSENT = ("404", "NotAttached", "NotFound", "NoSuch", "DoesNotExist", "NonExistent", "Unknown")
+_NONE_FOUND = re.compile(r"not found|^No .* found")
 
 
 def pick(properties: Properties, *names: str) -> Properties:
@@ -44,7 +46,7 @@ def _plain(value: Any) -> Any:
 def is_absent(error: ClientError) -> bool:
     """Tell whether the service says that the thing does not exist, in any of the services' ways to say so."""
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-    return any(word in code for word in _ABSENT) or (code == "ValidationError" and "not found" in message)
+    return any(word in code for word in _ABSENT) or (code == "ValidationError" and bool(_NONE_FOUND.search(message)))
 
 
 @contextlib.contextmanager

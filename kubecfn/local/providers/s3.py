@@ -46,7 +46,8 @@ class Bucket(Resource):
         for name, step in steps.items():
             if changed(old, new, name):
                 step(aws, physical_id, new.get(name))
-        if tags := aws.tags(new.get("Tags")):
+        # S3 lets nobody but CloudFormation itself write the tags that begin with "aws:".
+        if tags := [tag for tag in aws.tags(new.get("Tags")) if not tag["Key"].startswith("aws:")]:
             aws.call("s3", "PutBucketTagging", Bucket=physical_id, Tagging={"TagSet": tags})
 
     def attributes(self, aws: Aws, physical_id: str, properties: Properties) -> dict[str, Any]:
