@@ -1,0 +1,52 @@
+"""The stack as one plain CloudFormation template: reading `build` from top to bottom is reading the architecture."""
+
+from __future__ import annotations
+
+from troposphere import Template
+
+from kubecfn.config import Config, Found
+from kubecfn.template.cluster_functions import add_controller_lifecycle, add_discovery, add_worker_lifecycle
+from kubecfn.template.controllers import add_controllers
+from kubecfn.template.dns import add_dns
+from kubecfn.template.emit import emit
+from kubecfn.template.load_balancer import add_load_balancer
+from kubecfn.template.logs import add_log_group
+from kubecfn.template.network import add_network
+from kubecfn.template.outputs import add_outputs
+from kubecfn.template.parameters import add_inputs
+from kubecfn.template.pools import add_pools
+from kubecfn.template.security_groups import add_security_groups
+from kubecfn.template.storage import add_storage
+from kubecfn.template.values import parameters
+
+__all__ = ["build", "emit", "parameters"]
+
+
+def build(config: Config, found: Found) -> Template:
+    """Return the whole stack. A part uses only what it is handed and what it makes.
+
+    Args:
+        config: the cluster.
+        found: the IDs of outside resources; what is not known becomes a parameter without a default.
+
+    Raises:
+        WrongUseError: the configuration asks for what no template can say.
+    """
+    template = Template(Description=f"kubecfn: Kubernetes cluster {config.name}")
+    template.set_version()
+    network = add_network(template, config, found)
+    zone = add_dns(template, config, found, network)
+    security = add_security_groups(template, config, network)
+    api = add_load_balancer(template, config, network, zone, security)
+    inputs = add_inputs(template, config, found)
+    storage = add_storage(template, config)
+    log = add_log_group(template, config, inputs, storage, "NodeLogGroup", "nodes")
+    discovery = add_discovery(template, config, inputs, storage, zone)
+    leaving = add_controller_lifecycle(template, config, inputs, storage)
+    controllers = add_controllers(
+        template, config, inputs, network, security, api, log, triggers=(*discovery, *leaving)
+    )
+    draining = add_worker_lifecycle(template, config, inputs, storage)
+    pools = add_pools(template, config, inputs, network, security, controllers, log, triggers=draining)
+    add_outputs(template, network, zone, api, storage, log, controllers, pools)
+    return template

@@ -1,0 +1,120 @@
+"""The controllers: one group of identical instances that rolls one by one, adding before it removes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from troposphere import Ref, Template, autoscaling
+
+from kubecfn.config import Config
+from kubecfn.template.groups import group_tags, health, roll, terminating_hook, wait_for
+from kubecfn.template.launch_template import Node, add_launch_template, root_volume
+from kubecfn.template.load_balancer import Api
+from kubecfn.template.logs import LogGroup
+from kubecfn.template.names import CONTROLLERS_GROUP, CONTROLLERS_HOOK
+from kubecfn.template.network import Network
+from kubecfn.template.node_role import add_node_role
+from kubecfn.template.parameters import CONTROLLERS, INSTANCE_TYPE_PATTERN, Inputs, add_parameter, add_sha256
+from kubecfn.template.security_groups import SecurityGroups
+from kubecfn.template.tags import role
+
+GROUP = "Controllers"
+# Longer than a heartbeat of the function that answers (rate(1 minute)) by so much that ten lost answers do no harm.
+_HOOK_HEARTBEAT = 600
+
+
+@dataclass(frozen=True)
+class Controllers:
+    """The controllers' group.
+
+    Attributes:
+        group: its name.
+        ready: logical ids after which workers can join.
+    """
+
+    group: Ref
+    ready: tuple[str, ...]
+
+
+def add_controllers(
+    template: Template,
+    config: Config,
+    inputs: Inputs,
+    network: Network,
+    security: SecurityGroups,
+    api: Api,
+    log: LogGroup,
+    triggers: tuple[str, ...],
+) -> Controllers:
+    """Add role, launch template and group.
+
+    Args:
+        template: the stack.
+        config: the cluster.
+        inputs: versions, images, artifacts.
+        network: where they run.
+        security: their security group and its rules.
+        api: where they register.
+        log: the nodes' log group.
+        triggers: logical ids of what their hook and their records need to be answered.
+    """
+    add_sha256(template, "ControllerBundleSha256", "the controllers' bundle")
+    profile = add_node_role(template, config, inputs, log, "Controller", "controller")
+    node = Node("controller", profile, security.controllers, log, inputs)
+    instance_type = add_parameter(
+        template,
+        "ControllerInstanceType",
+        group=CONTROLLERS,
+        label="Controller instance type",
+        description="EC2 instance type of the controllers; of the image's architecture. Another one rolls them.",
+        default=config.controllers.instance_type,
+        AllowedPattern=INSTANCE_TYPE_PATTERN,
+        ConstraintDescription="an EC2 instance type such as m7i.large.",
+    )
+    launch = add_launch_template(
+        template,
+        config,
+        node,
+        GROUP,
+        architecture=config.controllers.architecture,
+        volume=root_volume(template, config.controllers.volume, "Controller", CONTROLLERS),
+        tenancy=config.controllers.tenancy,
+        instance_type=instance_type,
+    )
+    before = (*network.ready, *security.controller_rules, *api.ready, *triggers)
+    template.add_resource(_group(config, network, api, launch, before))
+    return Controllers(group=Ref(GROUP), ready=(GROUP,))
+
+
+def _group(
+    config: Config,
+    network: Network,
+    api: Api,
+    launch: autoscaling.LaunchTemplateSpecification,
+    before: tuple[str, ...],
+) -> autoscaling.AutoScalingGroup:
+    count, timeout = config.controllers.count, config.controllers.signal_timeout
+    return autoscaling.AutoScalingGroup(
+        GROUP,
+        AutoScalingGroupName=CONTROLLERS_GROUP,
+        # One more than wanted, so that a roll adds a member before it removes one.
+        MinSize=str(count),
+        DesiredCapacity=str(count),
+        MaxSize=str(count + 1),
+        VPCZoneIdentifier=list(network.private_subnets),
+        LaunchTemplate=launch,
+        TargetGroupARNs=[api.target_group],
+        # Silence and "no" both keep the instance: a member that was not removed must not vanish.
+        LifecycleHookSpecificationList=[
+            terminating_hook(CONTROLLERS_HOOK, result="ABANDON", heartbeat=_HOOK_HEARTBEAT)
+        ],
+        InstanceLifecyclePolicy=autoscaling.InstanceLifecyclePolicy(
+            RetentionTriggers=autoscaling.RetentionTriggers(TerminateHookAbandon="retain")
+        ),
+        Tags=group_tags(config, "controller", "controllers", {}),
+        CreationPolicy=wait_for(count, timeout),
+        UpdatePolicy=roll(in_service=count, batch=1, timeout=timeout),
+        DependsOn=list(before),
+        Metadata=role("The control plane: etcd and the Kubernetes API."),
+        **health(),
+    )

@@ -1,0 +1,125 @@
+"""How an instance starts: image, disk, metadata rules, and user data that fetches one bundle and starts it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from troposphere import Base64, GetAtt, Ref, Sub, Tags, Template, autoscaling, ec2
+
+from kubecfn.config import Config, Volume
+from kubecfn.node.bootstrap import user_data_template
+from kubecfn.template.logs import LogGroup
+from kubecfn.template.parameters import KEY_ARN_PATTERN, Inputs, add_parameter
+from kubecfn.template.tags import CLUSTER_TAG, ROLE_TAG, role
+
+_ROOT_DEVICE = "/dev/xvda"
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a kind of node needs to start.
+
+    Attributes:
+        role: ``controller`` or ``worker``.
+        profile_arn: instance profile.
+        security_group: its security group's ID.
+        log: the nodes' log group.
+        inputs: versions, images, artifacts.
+    """
+
+    role: Literal["controller", "worker"]
+    profile_arn: GetAtt
+    security_group: GetAtt
+    log: LogGroup
+    inputs: Inputs
+
+
+def add_launch_template(
+    template: Template,
+    config: Config,
+    node: Node,
+    group: str,
+    *,
+    architecture: str,
+    volume: ec2.EBSBlockDevice,
+    tenancy: str,
+    instance_type: Ref | str,
+) -> autoscaling.LaunchTemplateSpecification:
+    """Add ``GROUPLaunchTemplate`` and return the reference that makes the group roll on every change of it."""
+    placement = {} if tenancy == "default" else {"Placement": ec2.Placement(Tenancy=tenancy)}
+    launch = template.add_resource(
+        ec2.LaunchTemplate(
+            f"{group}LaunchTemplate",
+            LaunchTemplateData=ec2.LaunchTemplateData(
+                ImageId=node.inputs.images[architecture],
+                InstanceType=instance_type,
+                IamInstanceProfile=ec2.IamInstanceProfile(Arn=node.profile_arn),
+                SecurityGroupIds=[node.security_group],
+                BlockDeviceMappings=[ec2.LaunchTemplateBlockDeviceMapping(DeviceName=_ROOT_DEVICE, Ebs=volume)],
+                # IMDSv2 only, and one hop: a pod's answer would need two.
+                MetadataOptions=ec2.MetadataOptions(
+                    HttpEndpoint="enabled", HttpTokens="required", HttpPutResponseHopLimit=1
+                ),
+                TagSpecifications=[_tagged(config, node, kind, group) for kind in ("instance", "volume")],
+                UserData=_user_data(config, node, group),
+                **placement,
+            ),
+            Metadata=role(f"How an instance of {group} starts."),
+        )
+    )
+    return autoscaling.LaunchTemplateSpecification(
+        LaunchTemplateId=Ref(launch), Version=GetAtt(launch, "LatestVersionNumber")
+    )
+
+
+def root_volume(template: Template, volume: Volume, prefix: str, group: str) -> ec2.EBSBlockDevice:
+    """Return an encrypted root disk; size and key are parameters ``PREFIXVolumeSize``, ``PREFIXVolumeKeyArn``."""
+    size = add_parameter(
+        template,
+        f"{prefix}VolumeSize",
+        group=group,
+        label=f"Root volume of {prefix} (GiB)",
+        description="Size of the root volume in GiB.",
+        Type="Number",
+        default=volume.size,
+        MinValue=20,
+        MaxValue=16384,
+    )
+    chosen = {"Iops": volume.iops, "Throughput": volume.throughput}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    if volume.kms_key:
+        given["KmsKeyId"] = add_parameter(
+            template,
+            f"{prefix}VolumeKeyArn",
+            group=group,
+            label=f"Volume key of {prefix}",
+            description="KMS key of the volumes. Its policy must let AWSServiceRoleForAutoScaling create grants.",
+            default=volume.kms_key,
+            AllowedPattern=KEY_ARN_PATTERN,
+            ConstraintDescription="the ARN of a KMS key.",
+        )
+    return ec2.EBSBlockDevice(
+        VolumeType=volume.type, VolumeSize=size, Encrypted=True, DeleteOnTermination=True, **given
+    )
+
+
+def _tagged(config: Config, node: Node, kind: str, group: str) -> ec2.TagSpecifications:
+    """Tag with the versions, too: another version is another launch template, so the change set shows it and nodes roll."""
+    tags = Tags(
+        {
+            "Name": Sub(f"${{AWS::StackName}}-{group}"),
+            CLUSTER_TAG: config.name,
+            ROLE_TAG: node.role,
+            f"kubernetes.io/cluster/{config.name}": "owned",
+            "kubecfn:kubernetes": node.inputs.kubernetes_version,
+        }
+        | ({"kubecfn:etcd": node.inputs.etcd_version} if node.role == "controller" else {}),
+    )
+    return ec2.TagSpecifications(ResourceType=kind, Tags=tags)
+
+
+def _user_data(config: Config, node: Node, group: str) -> Base64:
+    return Base64(
+        Sub(user_data_template(node.role), Group=group, Cluster=config.name, NodeLogGroup=node.log.name)
+    )
