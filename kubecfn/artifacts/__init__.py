@@ -1,0 +1,30 @@
+"""What nodes and functions are made of: archives named by the SHA-256 of their bytes.
+
+The same inputs give the same bytes on every machine, so a name changes exactly when something inside does.
+"""
+
+from kubecfn.artifacts.build import (
+    FUNCTIONS,
+    Artifact,
+    NodeFacts,
+    Role,
+    bundle_parameter,
+    controller_bundle,
+    lambda_zips,
+    worker_bundle,
+)
+from kubecfn.artifacts.sources import data_root
+from kubecfn.artifacts.store import write
+
+__all__ = [
+    "FUNCTIONS",
+    "Artifact",
+    "NodeFacts",
+    "Role",
+    "bundle_parameter",
+    "controller_bundle",
+    "data_root",
+    "lambda_zips",
+    "worker_bundle",
+    "write",
+]

@@ -1,0 +1,1 @@
+"""The function that keeps the cluster's zone equal to the controllers that exist."""

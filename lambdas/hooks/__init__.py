@@ -1,0 +1,1 @@
+"""Terminating lifecycle hooks, as both lifecycle functions meet them."""

@@ -1,0 +1,1 @@
+"""The function that decides when a worker may leave."""

@@ -1,0 +1,90 @@
+"""The agent's two commands: `start` is user data's last step, `run` is the service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import List
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from kubecfn.etcd.journal import say
+
+from . import node
+from .boot import boot
+from .patience import Patience, StoppedError
+from .signals import Stack
+from .steps import StepFailed
+
+UNIT = "kubecfn-agent.service"
+
+
+def main(arguments: List[str]) -> int:
+    """Return the exit status: 0 after a stop, 1 after a failed step, 2 for wrong arguments."""
+    told_root = os.environ.get("KUBECFN_ROOT", "")
+    root = Path(told_root or "/")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    if arguments[:1] == ["start"] and len(arguments) == 2:  # noqa: PLR2004  the command and what user data tells
+        node.write_instance(root, arguments[1])
+        # Only the rehearsal gives another root, and there is no systemd below it: this process is the service.
+        return run(root, stop) if told_root else start(root, stop)
+    if arguments == ["run"]:
+        return run(root, stop)
+    sys.stderr.write("usage: kubecfn-agent run | start JSON\n")
+    return 2
+
+
+def start(root: Path, stop: threading.Event) -> int:
+    """Hand over to systemd, now and at every later boot."""
+    command = ["systemctl", "enable", "--now", UNIT]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode == 0:
+        return 0
+    reason = f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}"
+    return _give_up(_stack(root, stop), StepFailed("start-agent", reason))
+
+
+def run(root: Path, stop: threading.Event) -> int:
+    """Boot, signal, then stay until told to stop."""
+    try:
+        stack = _stack(root, stop)
+    except StepFailed as failed:
+        # Who we are is what could not be read: there is nobody to tell but the journal.
+        say("stop", failed.reason, step=failed.step)
+        return 1
+    try:
+        boot(node.read_node(root))
+        stack.signal("SUCCESS")
+    except StepFailed as failed:
+        return _give_up(stack, failed)
+    except (BotoCoreError, ClientError) as error:
+        say("stop", f"the stack cannot be told: {error}", step="signal")
+        return 1
+    except StoppedError:
+        say("stop", "told to stop before the boot was done")
+        return 0
+    stop.wait()
+    say("stop", "told to stop")
+    return 0
+
+
+def _stack(root: Path, stop: threading.Event) -> Stack:
+    patience = Patience(float(os.environ.get("KUBECFN_PATIENCE", "120")), stop)
+    return Stack(root, node.read_instance(root), patience)
+
+
+def _give_up(stack: Stack, failed: StepFailed) -> int:
+    say("stop", failed.reason, step=failed.step)
+    try:
+        stack.fail(failed)
+    except (BotoCoreError, ClientError) as error:
+        say("no-signal", f"the stack cannot be told: {error}", step=failed.step)
+    except StoppedError:
+        say("no-signal", "told to stop before the stack was told", step=failed.step)
+    return 1
