@@ -57,7 +57,7 @@ class PemFile:
         Raises:
             OSError: it exists (FileExistsError), or the disk refused; then no file of this name is left behind.
         """
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with memoryview(self.data) as rest:
                 written = 0

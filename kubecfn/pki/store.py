@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from kubecfn.errors import FileError
 from kubecfn.pki.keys import PemFile
@@ -39,6 +40,7 @@ REMEDIES = {
     errno.EACCES: "Run it as the owner of the directory, or give another one.",
     errno.EPERM: "Give a directory whose file system knows permissions and hard links (not FAT or exFAT).",
     errno.ENOTDIR: "Move that file away, or give another directory.",
+    errno.ENOENT: "Run `kubecfn keys make` first.",
     errno.EEXIST: "Move that file away, or give another directory.",
 }
 
@@ -172,12 +174,23 @@ def finish(directory: Path) -> bool:
         return False
     journal = publishing / JOURNAL
     if journal.exists():  # it goes last but one: without it only the empty directory is left
-        content = json.loads(journal.read_bytes())
+        content = _journal(journal)
         for path, old in content["files"].items():
             _place(publishing / path, directory / path, old, directory / content["aside"] / path)
         _sync(directory, content["files"])
     discard(publishing)
     return True
+
+
+def _journal(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise FileError(
+            f"{path} cannot be read, so the write that it describes cannot be completed.",
+            remedy=f"Restore the keys from a backup, or move {path.parent} and the files that lack their other half away.",
+        ) from error
+    return content
 
 
 def _place(new: Path, target: Path, old: str | None, aside: Path) -> None:

@@ -170,3 +170,15 @@ def test_a_writer_that_stays_is_told(tmp_path, spec, now):
         assert 0.1 <= time.monotonic() - begun < 5
         assert list(directory.iterdir()) == []
     assert pki.make(directory, spec, now=now, wait=0).made == EVERYTHING
+
+
+def test_a_journal_that_cannot_be_read_is_named(tmp_path, spec, now):
+    """When even the record of an interrupted write is damaged, it is named and nothing is guessed."""
+    directory = tmp_path / "pki"
+    (directory / ".publish").mkdir(parents=True)
+    directory.chmod(0o700)
+    (directory / ".publish" / "journal.json").write_text("{")
+
+    with pytest.raises(FileError, match=r"journal\.json cannot be read.*Restore"):
+        pki.make(directory, spec, now=now)
+    assert [path.name for path in directory.iterdir()] == [".publish"]
