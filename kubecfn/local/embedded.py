@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,7 @@ from kubecfn.local.sessions import GateSession, ServiceClients
 from kubecfn.local.world import World
 
 ACCOUNT = "123456789012"
+MakeService = Callable[[World], Service]
 _running = threading.Lock()
 _PROFILE = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 
@@ -38,6 +40,13 @@ class EmbeddedAws:
         machines: what runs instances; None leaves the choice to the fleet.
         port: 0 takes a free one.
         seed: decides where faults with a probability strike.
+        services: what is composed instead of CloudFormation and the fleet, e.g. nothing for a gate in front of moto.
+
+    Attributes:
+        endpoint: ``http://127.0.0.1:PORT``.
+        account: twelve digits.
+        recorder: every call.
+        faults: what goes wrong on request.
 
     Raises:
         KubecfnError: another one runs in this process (moto keeps its state per process), or the port is taken.
@@ -54,31 +63,38 @@ class EmbeddedAws:
         machines: Any = None,
         port: int = 0,
         seed: int = 0,
+        services: Sequence[MakeService] | None = None,
     ) -> None:
         if not _running.acquire(blocking=False):
             raise KubecfnError(
                 "An embedded AWS already runs in this process, and its state is kept once per process.",
                 remedy="Close the other one first, or start this one in a process of its own.",
             )
-        try:
-            self.region = region
-            self.clock: Clock = clock or ScaledClock(1)
-            self.recorder = Recorder()
-            self.faults = Faults(seed)
-            self._workdir, self._machines, self._closed = workdir, machines, False
-            self._log = _logger(workdir)
+        self.region = region
+        self.clock: Clock = clock or ScaledClock(1)
+        self.recorder = Recorder()
+        self.faults = Faults(seed)
+        self._workdir = workdir
+        self._factories = _own_services(machines) if services is None else services
+        self._services: list[Service] = []
+        self._clients = ServiceClients(lambda: self.endpoint, identity.service_keys(self.account))
+        self._ending = ExitStack()
+        self._ending.callback(_running.release)
+        with ExitStack() as undo:
+            undo.callback(self._ending.close)
+            self._log = _logger(workdir, self._ending)
             # moto makes boto3 sessions of its own; the person's profile, which may not exist, has no say in them.
-            self._profile = {name: os.environ.pop(name) for name in _PROFILE if name in os.environ}
-            self._services: list[Service] = []
-            self._clients = ServiceClients(lambda: self.endpoint, identity.service_keys(self.account))
+            profile = {name: os.environ.pop(name) for name in _PROFILE if name in os.environ}
+            self._ending.callback(os.environ.update, profile)
             backend.reset()
             self._gate = self._make_gate()
             self._server = Server(self._gate, port)
             self.endpoint = self._server.endpoint
+            self._ending.callback(self._server.close)
+            self._ending.callback(self._clients.close)
+            self._ending.callback(self._close_services)
             self._compose()
-        except BaseException:
-            _running.release()
-            raise
+            undo.pop_all()
 
     def _make_gate(self) -> Gate:
         return Gate(
@@ -95,11 +111,8 @@ class EmbeddedAws:
         """Start our own services and hand their operations to the gate."""
         world = World(self.clock, self.account, self._clients, lambda: self.endpoint, self._workdir)
         operations: dict[tuple[str, str], Handler] = dict(BucketPolicies().operations())
-        for name, arguments in (("cloudformation", (world,)), ("fleet", (world, self._machines))):
-            try:
-                service = importlib.import_module(f"kubecfn.local.{name}").service(*arguments)
-            except (ImportError, AttributeError):
-                continue
+        for make in self._factories:
+            service = make(world)
             self._services.append(service)
             operations |= service.operations
         self._gate.operations = operations
@@ -153,19 +166,7 @@ class EmbeddedAws:
 
     def close(self) -> None:
         """End the services, the server and what they started; a second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            self._close_services()
-        finally:
-            self._clients.close()
-            self._server.close()
-            for handler in list(self._log.handlers):
-                self._log.removeHandler(handler)
-                handler.close()
-            os.environ.update(self._profile)
-            _running.release()
+        self._ending.close()
 
     def __enter__(self) -> Self:
         return self
@@ -176,10 +177,18 @@ class EmbeddedAws:
         self.close()
 
 
-def _logger(workdir: Path) -> logging.Logger:
+def _own_services(machines: Any) -> Sequence[MakeService]:
+    from kubecfn.local import cloudformation, fleet  # noqa: PLC0415  a gate without them starts in half the time
+
+    return (cloudformation.service, lambda world: fleet.service(world, machines))
+
+
+def _logger(workdir: Path, ending: ExitStack) -> logging.Logger:
     log = logging.getLogger("kubecfn.local")
     handler = logging.FileHandler(workdir / "aws.log", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.propagate = False
+    ending.callback(handler.close)
+    ending.callback(log.removeHandler, handler)
     return log

@@ -70,7 +70,8 @@ def read(service: str, environ: Mapping[str, Any]) -> Wire:
         model = get_service_model(service)
         protocol = determine_request_protocol(model, request.content_type)
         operation, labels = get_service_router(service).match(request)
-        parser = PROTOCOL_PARSERS[protocol](model.operation_model(operation.name), map_type=dict)
+        shape = model.operation_model(operation.name)
+        parser = PROTOCOL_PARSERS[protocol](shape, map_type=dict)
         params = parser.parse(
             {
                 "method": request.method,
@@ -84,7 +85,16 @@ def read(service: str, environ: Mapping[str, Any]) -> Wire:
     except (NotFound, NotImplementedError) as error:
         asked = request.values.get("Action") or request.headers.get("X-Amz-Target") or request.path
         raise UnknownOperationError(f"{service}: {asked}") from error
-    return Wire(operation.name, protocol, params)
+    return Wire(operation.name, protocol, _sent(shape.input_shape, params))
+
+
+def _sent(shape: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Drop the empty lists moto's parser makes of query parameters that were not sent."""
+    return {
+        name: value
+        for name, value in params.items()
+        if value != [] or shape.members[name].serialization.get("location") != "querystring"
+    }
 
 
 def protocol_of(service: str, environ: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from kubecfn.local.api import Call
 from kubecfn.local.iam import asked_s3
 from kubecfn.local.iam.conditions import Context
 from kubecfn.local.iam.lookups import Look, arn
+from kubecfn.local.world import partition_of
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,9 @@ RESOURCES: dict[str, Where] = {
     "ec2:ModifyInstanceAttribute": _INSTANCE,
     "ec2:ModifyNetworkInterfaceAttribute": _ec2("network-interface", "NetworkInterfaceId"),
 }
+# Services with one endpoint per partition are asked in that endpoint's region, wherever the client is.
+_GLOBAL_SERVICES = frozenset({"iam", "route53"})
+_GLOBAL = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 # The API calls it so, IAM otherwise.
 ACTIONS = {"lambda:Invoke": "lambda:InvokeFunction"}
 
@@ -274,7 +278,7 @@ def _common(call: Call, principal: str) -> Context:
         "aws:PrincipalType": "AssumedRole" if ":assumed-role/" in call.caller else "User",
         "aws:PrincipalIsAWSService": "false",
         "aws:ViaAWSService": "false",
-        "aws:RequestedRegion": call.region,
+        "aws:RequestedRegion": _GLOBAL[partition_of(call.region)] if call.service in _GLOBAL_SERVICES else call.region,
         "aws:ResourceAccount": call.account,
         "aws:SecureTransport": "true",
     }
