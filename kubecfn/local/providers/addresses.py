@@ -84,7 +84,18 @@ class VpcEndpoint(Ec2Resource):
             if "PolicyDocument" in old and "PolicyDocument" not in new:
                 steps["ResetPolicy"] = True
             aws.call("ec2", "ModifyVpcEndpoint", VpcEndpointId=physical_id, **steps)
+            self._move_routes(aws, physical_id, new["ServiceName"], steps)
         tag_ec2(aws, physical_id, old, new)
+
+    def _move_routes(self, aws: Aws, physical_id: str, service: str, steps: Properties) -> None:
+        """Keep the tables' routes to a gateway endpoint in step, which the back end does at creation only."""
+        named = [{"Name": "prefix-list-name", "Values": [service]}]
+        for found in aws.call("ec2", "DescribeManagedPrefixLists", Filters=named)["PrefixLists"]:
+            to = {"DestinationPrefixListId": found["PrefixListId"]}
+            for table in steps.get("RemoveRouteTableIds", ()):
+                aws.call("ec2", "DeleteRoute", RouteTableId=table, **to)
+            for table in steps.get("AddRouteTableIds", ()):
+                aws.call("ec2", "CreateRoute", RouteTableId=table, GatewayId=physical_id, **to)
 
     def attributes(self, aws: Aws, physical_id: str, properties: Properties) -> dict[str, Any]:
         endpoint = aws.call("ec2", "DescribeVpcEndpoints", VpcEndpointIds=[physical_id])["VpcEndpoints"][0]

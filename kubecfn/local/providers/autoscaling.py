@@ -167,7 +167,11 @@ class ScalingPolicy(Resource):
     gives = ("Arn", "PolicyName")
 
     def make(self, aws: Aws, properties: Properties) -> str:
-        return str(aws.call(_SERVICE, "PutScalingPolicy", PolicyName=aws.name(), **properties)["PolicyARN"])
+        name, group = aws.name(), pick(properties, "AutoScalingGroupName")
+        aws.call(_SERVICE, "PutScalingPolicy", PolicyName=name, **properties)
+        # Asked for, because the back end's answer to the call above lacks it.
+        found = aws.call(_SERVICE, "DescribePolicies", **group, PolicyNames=[name])
+        return str(found["ScalingPolicies"][0]["PolicyARN"])
 
     def settle(self, aws: Aws, physical_id: str, old: Properties, new: Properties) -> None:
         if old and changed(old, new, *self.accepts):
