@@ -13,7 +13,7 @@ SIDE_X = MARGIN + VPC_WIDTH + 40
 SIDE_WIDTH = WIDTH - MARGIN - SIDE_X
 LINE = 17
 TOP = 78
-GROUP_HEIGHT = 86
+GROUP_HEIGHT = 100
 PUBLIC_HEIGHT = 50
 API_HEIGHT = 50
 # So many groups are drawn one by one; the rest of a long list is one line.
@@ -25,6 +25,7 @@ MOST_NODES = 6
 def draw(picture: Picture) -> str:
     """Return the picture as SVG text."""
     groups = picture.groups[:MOST_GROUPS]
+    rows = _rows(groups, _columns(picture))
     public_height = PUBLIC_HEIGHT + GAP if picture.public else 0
     api_height = (API_HEIGHT + GAP) * len(picture.api)
     vpc_height = (
@@ -32,7 +33,7 @@ def draw(picture: Picture) -> str:
         + public_height
         + api_height
         + 30
-        + (GROUP_HEIGHT + GAP) * len(groups)
+        + (GROUP_HEIGHT + GAP) * len(rows)
         + (26 if len(picture.groups) > MOST_GROUPS else 0)
     )
     side_height = sum(_card_height(lines) for _, lines, _, _ in _side_cards(picture)) + GAP * 3
@@ -42,13 +43,13 @@ def draw(picture: Picture) -> str:
     canvas.words(MARGIN, 34, picture.title, size=20, bold=True, room=WIDTH - 2 * MARGIN)
     total = sum(len(resources) for resources in picture.parts.values())
     canvas.words(MARGIN, 56, f"{total} resources; every one is in the list below the picture", size=12, dim=True)
-    _draw_vpc(canvas, picture, groups, vpc_height)
+    _draw_vpc(canvas, picture, rows, vpc_height)
     _draw_side(canvas, picture)
     _draw_legend(canvas, legend, TOP + body + 40)
     return canvas.svg()
 
 
-def _draw_vpc(canvas: Canvas, picture: Picture, groups: tuple[Group, ...], height: float) -> None:
+def _draw_vpc(canvas: Canvas, picture: Picture, rows: list[list[Group]], height: float) -> None:
     canvas.box(MARGIN, TOP, VPC_WIDTH, height, "network", ids=_ids(picture, "Network"))
     canvas.words(MARGIN + GAP, TOP + 22, picture.vpc, size=13, bold=True, room=VPC_WIDTH - 2 * GAP)
     columns = _columns(picture)
@@ -60,14 +61,29 @@ def _draw_vpc(canvas: Canvas, picture: Picture, groups: tuple[Group, ...], heigh
         canvas.words(MARGIN + 2 * GAP, y + 39, words, dim=True, room=VPC_WIDTH - 4 * GAP)
         y += API_HEIGHT + GAP
     y += 16
-    for group in groups:
-        if group.balanced and picture.api:
-            canvas.arrow((MARGIN + VPC_WIDTH / 2, y - GAP - 16), (MARGIN + VPC_WIDTH / 2, y))
-        _draw_group(canvas, group, columns, y)
+    for row in rows:
+        for group in row:
+            if group.balanced and picture.api:
+                canvas.arrow((MARGIN + VPC_WIDTH / 2, y - GAP - 16), (MARGIN + VPC_WIDTH / 2, y))
+            _draw_group(canvas, group, columns, y)
         y += GROUP_HEIGHT + GAP
-    left = len(picture.groups) - len(groups)
+    left = len(picture.groups) - sum(len(row) for row in rows)
     if left:
         canvas.words(MARGIN + 2 * GAP, y + 12, f"and {left} more groups", dim=True)
+
+
+def _rows(groups: tuple[Group, ...], columns: dict[str, tuple[float, float]]) -> list[list[Group]]:
+    """Put groups that share no column side by side, in their order."""
+    rows: list[list[Group]] = []
+    taken: set[str] = set()
+    for group in groups:
+        own = set(group.subnets) & set(columns) or set(columns)
+        if not rows or own & taken:
+            rows.append([])
+            taken = set()
+        rows[-1].append(group)
+        taken |= own
+    return rows
 
 
 def _columns(picture: Picture) -> dict[str, tuple[float, float]]:
@@ -105,21 +121,15 @@ def _draw_group(canvas: Canvas, group: Group, columns: dict[str, tuple[float, fl
     canvas.box(left, y, right - left, GROUP_HEIGHT, "controllers" if group.balanced else "pool", ids=(group.id,))
     canvas.words(left + 10, y + 20, group.id, size=13, bold=True, room=right - left - 20)
     size = group.least if group.least == group.most else f"{group.least} to {group.most}"
-    canvas.words(
-        left + 10,
-        y + 38,
-        " · ".join([f"{size} of {group.types}", *group.notes]),
-        size=11,
-        dim=True,
-        room=right - left - 20,
-    )
+    for number, line in enumerate((f"{size} of {group.types}", " · ".join(group.notes))):
+        canvas.words(left + 10, y + 37 + 16 * number, line, size=11, dim=True, room=right - left - 20)
     count = int(group.least) if group.least.isdigit() else 0
     for position, (x, width) in enumerate(used):
         here = count // len(used) + (1 if position < count % len(used) else 0)
         for node in range(min(here, MOST_NODES)):
-            canvas.box(x + 18 + node * 26, y + 50, 20, 24, "node")
+            canvas.box(x + 18 + node * 26, y + 66, 20, 24, "node")
         if here > MOST_NODES:
-            canvas.words(x + 18 + MOST_NODES * 26, y + 67, f"… {here}", dim=True, room=width - 18 - MOST_NODES * 26)
+            canvas.words(x + 18 + MOST_NODES * 26, y + 83, f"… {here}", dim=True, room=width - 18 - MOST_NODES * 26)
 
 
 def _side_cards(picture: Picture) -> list[tuple[str, list[str], str, tuple[str, ...]]]:
@@ -131,7 +141,7 @@ def _side_cards(picture: Picture) -> list[tuple[str, list[str], str, tuple[str, 
     for part in ("Identity", "Events", "Logs"):
         if part in picture.parts:
             counted = Counter(_kind(resource_type) for _, resource_type in picture.parts[part])
-            lines = wrapped([f"{count} {kind}" for kind, count in counted.items()], SIDE_WIDTH - 24, 11)
+            lines = wrapped([_counted(kind, count) for kind, count in counted.items()], SIDE_WIDTH - 24, 11)
             cards.append((part, lines, "card", _ids(picture, part)))
     return cards
 
@@ -168,6 +178,10 @@ def _kind(resource_type: str) -> str:
     return resource_type.rsplit("::", 1)[-1]
 
 
+def _counted(kind: str, count: int) -> str:
+    return kind if count == 1 else f"{count} × {kind}"  # noqa: RUF001  the sign that people read as "times"
+
+
 def _ids(picture: Picture, part: str) -> tuple[str, ...]:
     return tuple(name for name, _ in picture.parts.get(part, ()))
 
@@ -176,7 +190,7 @@ def _legend_lines(picture: Picture) -> list[tuple[str, str, tuple[str, ...]]]:
     lines: list[tuple[str, str, tuple[str, ...]]] = []
     for part, resources in picture.parts.items():
         counted = Counter(_kind(resource_type) for _, resource_type in resources)
-        words = [f"{count} {kind}" if count > 1 else kind for kind, count in counted.items()]
+        words = [_counted(kind, count) for kind, count in counted.items()]
         for number, line in enumerate(wrapped(words, WIDTH - 2 * MARGIN - 190, 12)):
             lines.append(
                 (f"{part} ({len(resources)})" if number == 0 else "", line, _ids(picture, part) if number == 0 else ())
