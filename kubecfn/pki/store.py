@@ -145,7 +145,7 @@ def publish(directory: Path, files: Mapping[str, PemFile], moved: Mapping[str, s
     try:
         staging.mkdir(mode=0o700)
         for path, file in files.items():
-            (staging / path).parent.mkdir(mode=0o700, exist_ok=True)
+            _make_room(staging, path)
             file.write_new(staging / path)
         journal = {"aside": _free_aside(directory, now), "files": {path: moved.get(path) for path in files}}
         PemFile(json.dumps(journal).encode()).write_new(staging / JOURNAL)
@@ -173,10 +173,10 @@ def finish(directory: Path) -> bool:
     if not publishing.exists():
         return False
     journal = publishing / JOURNAL
-    if journal.exists():  # it goes last but one: without it only the empty directory is left
+    if journal.exists():  # it goes when all files are in their places: without it only folders are left
         content = _journal(journal)
         for path, old in content["files"].items():
-            _place(publishing / path, directory / path, old, directory / content["aside"] / path)
+            _place(directory, path, old, f"{content['aside']}/{path}")
         _sync(directory, content["files"])
     discard(publishing)
     return True
@@ -193,30 +193,37 @@ def _journal(path: Path) -> dict[str, Any]:
     return content
 
 
-def _place(new: Path, target: Path, old: str | None, aside: Path) -> None:
+def _place(directory: Path, path: str, old: str | None, aside: str) -> None:
     """Move one file to its place, unless an earlier try already did."""
+    new, target = directory / PUBLISH / path, directory / path
     if not new.exists():
         return
     if os.path.lexists(target) and not target.samefile(new):
         found = hashlib.sha256(target.read_bytes()).hexdigest()
         if found != old:
             raise FileError(
-                f"{target} appeared while it was about to be written, and is not ours.",
+                f"{target} appeared or changed while it was about to be written, and is not ours.",
                 remedy="Move it away and run the command again: it goes on where it stopped.",
             )
-        aside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        target.rename(aside)
-        aside.chmod(0o600)
-    target.parent.mkdir(mode=0o700, exist_ok=True)
+        _make_room(directory, aside)
+        target.rename(directory / aside)
+        (directory / aside).chmod(0o600)  # loose permissions may be why it is replaced
+    _make_room(directory, path)
     if not os.path.lexists(target):
         os.link(new, target)  # unlike a rename it fails if something is there
     new.unlink()
 
 
+def _make_room(directory: Path, path: str) -> None:
+    """Make the folders of a path below a directory, each as private as the directory."""
+    for folder in reversed(Path(path).parents):
+        (directory / folder).mkdir(mode=0o700, exist_ok=True)
+
+
 def discard(directory: Path) -> None:
-    """Remove one of our own working directories, the journal after everything else."""
+    """Remove one of our own working directories."""
     for folder, folders, files in os.walk(directory, topdown=False):
-        for name in sorted(files, key=lambda name: name == JOURNAL):
+        for name in files:
             Path(folder, name).unlink()
         for name in folders:
             Path(folder, name).rmdir()

@@ -92,7 +92,7 @@ def test_a_write_that_stops_anywhere_is_undone_or_completed(
         ACTS[act](directory, spec, now)
     raised, forever = FAULTS[fault]
     outcomes = set()
-    for step in range(counted.steps):
+    for step in range(0, counted.steps, 1 if fault == "killed" else 2):
         begin(act, directory, pristine)
         before = snapshot(directory)
         with monkeypatch.context() as patch:
@@ -137,7 +137,7 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path, spec, now, m
             pki.make(directory, spec, now=now)
     (directory / "sa.key").write_text("theirs")
 
-    with pytest.raises(FileError, match=r"sa\.key appeared.*Move it away"):
+    with pytest.raises(FileError, match=r"sa\.key appeared or changed.*Move it away"):
         pki.make(directory, spec, now=now)
     assert (directory / "sa.key").read_text() == "theirs"
     (directory / "sa.key").unlink()

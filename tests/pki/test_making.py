@@ -212,6 +212,18 @@ def test_an_unknown_name_is_refused_with_the_known_ones(made, spec, now, names, 
     assert before == snapshot(made)
 
 
+def test_what_was_put_aside_is_private_too(made, spec, now):
+    """An old key still opens something: it is as private as a new one, also when it was not before."""
+    (made / "etcd/ca.key").chmod(0o644)
+
+    pki.replace(made, ("etcd-ca",), spec, now=now)
+
+    found = list((made / "replaced").rglob("*"))
+    assert {path.name for path in found} >= {"ca.key", "lambda-client.key", "apiserver-etcd-client.key"}
+    assert {0o700} == {stat.S_IMODE(path.stat().st_mode) for path in [made / "replaced", *found] if path.is_dir()}
+    assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in found if path.is_file()}
+
+
 def test_two_replacements_in_one_second_keep_both(made, spec, now):
     """Each replacement has a place of its own for what it put aside."""
     for _ in range(3):
