@@ -184,7 +184,7 @@ class Group:
 
     def counted(self) -> list[Member]:
         """The instances that count toward the desired capacity, oldest first."""
-        return sorted((m for m in self.members.values() if m.counted), key=lambda m: (m.launched, m.id))
+        return sorted((m for m in list(self.members.values()) if m.counted), key=lambda m: (m.launched, m.id))
 
     def runs(self, *processes: str) -> bool:
         """Whether none of these processes is suspended."""

@@ -237,20 +237,28 @@ class Reconciler:
     # size
 
     def _fit_size(self, group: Group) -> None:
-        target = group.desired
-        with self.book.lock:
-            settled = all(member.state == "InService" for member in group.counted())
-            rebalance = not group.deleting and group.runs("AZRebalance", "Launch", "Terminate") and unbalanced(group)
-            if rebalance and settled and len(group.counted()) == target:
-                target += (
-                    1  # the new instance comes first; the next look finds one too many and takes the richest zone's
-                )
-        while not self._closed.is_set() and len(group.counted()) < target and group.runs("Launch"):
-            if self.clock.monotonic() < group.retry_at or not self._launch(group):
+        # One more while a zone has too many: the new instance comes first, and the next look, finding one too many, takes
+        # it from the richest zone.
+        extra = 1 if self._rebalances(group) else 0
+        while not self._closed.is_set() and len(group.counted()) < group.desired + extra and group.runs("Launch"):
+            # Sizes and deletion are read anew each time: the API changes them while an instance starts.
+            if group.deleting or self.clock.monotonic() < group.retry_at or not self._launch(group):
                 return
-        surplus = len(group.counted()) - group.desired
-        if surplus > 0 and target == group.desired and group.runs("Terminate"):
+        with self.book.lock:
+            surplus = len(group.counted()) - group.desired
+        if surplus > 0 and not extra and group.runs("Terminate"):
             self._shrink(group, surplus)
+
+    def _rebalances(self, group: Group) -> bool:
+        with self.book.lock:
+            counted = group.counted()
+            settled = len(counted) == group.desired and all(member.state == "InService" for member in counted)
+            return (
+                settled
+                and not group.deleting
+                and group.runs("AZRebalance", "Launch", "Terminate")
+                and unbalanced(group)
+            )
 
     def _shrink(self, group: Group, surplus: int) -> None:
         with self.book.lock:
