@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,7 +30,7 @@ def aws(gate):
 
 
 @pytest.fixture
-def role(aws, request):
+def role(aws):
     """Make a role with one inline policy and return a session of it, as an instance's."""
     made = []
 
@@ -41,15 +42,22 @@ def role(aws, request):
             Tags=[{"Key": k, "Value": v} for k, v in tags],
         )
         made.append(name)
-        iam.put_role_policy(
-            RoleName=name,
-            PolicyName="inline",
-            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}),
-        )
+        if statements:
+            document = {"Version": "2012-10-17", "Statement": list(statements)}
+            iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=json.dumps(document))
         return aws.role_session(found["Role"]["Arn"], session)
 
     yield make
     iam = aws.client("iam")
     for name in made:
-        iam.delete_role_policy(RoleName=name, PolicyName="inline")
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            iam.delete_role_policy(RoleName=name, PolicyName=policy)
+        for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
         iam.delete_role(RoleName=name)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Botocore repeats at once: its pauses are not what is tested."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
