@@ -35,7 +35,7 @@ _TYPES = (
     awslambda.Function, awslambda.Permission, awslambda.EventInvokeConfig, awslambda.EventSourceMapping,
     logs.LogGroup, logs.MetricFilter,
     ec2.LaunchTemplate, ec2.Instance, ec2.Volume,
-    autoscaling.AutoScalingGroup, autoscaling.LifecycleHook, autoscaling.ScalingPolicy, autoscaling.ScheduledAction,
+    autoscaling.AutoScalingGroup, autoscaling.LifecycleHook, autoscaling.ScheduledAction,
     elbv2.LoadBalancer, elbv2.TargetGroup, elbv2.Listener,
     route53.HostedZone, route53.RecordSet, route53.RecordSetGroup,
     kms.Key, kms.Alias,

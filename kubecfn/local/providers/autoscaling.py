@@ -1,4 +1,4 @@
-"""Auto scaling groups, their lifecycle hooks, scaling policies and scheduled actions.
+"""Auto scaling groups, their lifecycle hooks and scheduled actions.
 
 Creation policies and rolling updates are the engine's: they are attributes of a resource, not of the type.
 """
@@ -153,39 +153,6 @@ class LifecycleHook(Resource):
     def remove(self, aws: Aws, physical_id: str, properties: Properties) -> None:
         group = pick(properties, "AutoScalingGroupName")
         aws.call(_SERVICE, "DeleteLifecycleHook", **group, LifecycleHookName=physical_id)
-
-
-class ScalingPolicy(Resource):
-    """A scaling policy; ``Ref`` is its ARN."""
-
-    type = "AWS::AutoScaling::ScalingPolicy"
-    fixed = ("AutoScalingGroupName",)
-    accepts = (
-        *fixed, "AdjustmentType", "Cooldown", "EstimatedInstanceWarmup", "MetricAggregationType",
-        "MinAdjustmentMagnitude", "PolicyType", "ScalingAdjustment", "StepAdjustments", "TargetTrackingConfiguration",
-    )  # fmt: skip
-    gives = ("Arn", "PolicyName")
-
-    def make(self, aws: Aws, properties: Properties) -> str:
-        name, group = aws.name(), pick(properties, "AutoScalingGroupName")
-        aws.call(_SERVICE, "PutScalingPolicy", PolicyName=name, **properties)
-        # Asked for, because the back end's answer to the call above lacks it.
-        found = aws.call(_SERVICE, "DescribePolicies", **group, PolicyNames=[name])
-        return str(found["ScalingPolicies"][0]["PolicyARN"])
-
-    def settle(self, aws: Aws, physical_id: str, old: Properties, new: Properties) -> None:
-        if old and changed(old, new, *self.accepts):
-            aws.call(_SERVICE, "PutScalingPolicy", PolicyName=self._name(physical_id), **new)
-
-    def attributes(self, aws: Aws, physical_id: str, properties: Properties) -> dict[str, Any]:
-        return {"Arn": physical_id, "PolicyName": self._name(physical_id)}
-
-    def remove(self, aws: Aws, physical_id: str, properties: Properties) -> None:
-        group = pick(properties, "AutoScalingGroupName")
-        aws.call(_SERVICE, "DeletePolicy", **group, PolicyName=self._name(physical_id))
-
-    def _name(self, arn: str) -> str:
-        return arn.rpartition("policyName/")[2]
 
 
 class ScheduledAction(Resource):

@@ -123,6 +123,8 @@ class EventInvokeConfig(Resource):
 
     def settle(self, aws: Aws, physical_id: str, old: Properties, new: Properties) -> None:
         if old and changed(old, new, *self.accepts):
+            # The back end puts a second one behind the first and goes on answering with that.
+            self.remove(aws, physical_id, old)
             aws.call("lambda", "PutFunctionEventInvokeConfig", **new)
 
     def remove(self, aws: Aws, physical_id: str, properties: Properties) -> None:

@@ -52,7 +52,7 @@ class Instance(Ec2Resource):
         "BlockDeviceMappings", "EbsOptimized", "ImageId", "InstanceType", "KeyName", "LaunchTemplate",
         "MetadataOptions", "PrivateIpAddress", "SubnetId",
     )  # fmt: skip
-    fixed = (*_same, "AvailabilityZone", "IamInstanceProfile", "Monitoring", "Tenancy", "UserData")
+    fixed = (*_same, "AvailabilityZone", "IamInstanceProfile", "Monitoring", "UserData")
     accepts = (*fixed, "DisableApiTermination", "SecurityGroupIds", "SourceDestCheck", "Tags")
     gives = (
         "AvailabilityZone", "InstanceId", "PrivateDnsName", "PrivateIp", "PublicDnsName", "PublicIp", "VpcId",
@@ -66,8 +66,8 @@ class Instance(Ec2Resource):
             given["IamInstanceProfile"] = {"Name": properties["IamInstanceProfile"]}
         if "Monitoring" in properties:
             given["Monitoring"] = {"Enabled": properties["Monitoring"]}
-        if placement := pick(properties, "AvailabilityZone", "Tenancy"):
-            given["Placement"] = placement
+        if "AvailabilityZone" in properties:
+            given["Placement"] = pick(properties, "AvailabilityZone")
         answer = aws.call("ec2", "RunInstances", MinCount=1, MaxCount=1, **given)
         return str(answer["Instances"][0]["InstanceId"])
 

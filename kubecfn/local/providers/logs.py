@@ -56,6 +56,8 @@ class MetricFilter(Resource):
 
     def settle(self, aws: Aws, physical_id: str, old: Properties, new: Properties) -> None:
         if old and changed(old, new, *self.accepts):
+            # The back end takes a filter with another pattern for another filter.
+            self.remove(aws, physical_id, old)
             self._put(aws, physical_id, new)
 
     def remove(self, aws: Aws, physical_id: str, properties: Properties) -> None:

@@ -1,5 +1,6 @@
 """One embedded AWS per module, a small network in it, and the life that every resource type must live through."""
 
+# ruff: noqa: D102  each property of the stage is the thing it is named after
 from __future__ import annotations
 
 from dataclasses import dataclass, field
