@@ -20,7 +20,7 @@ from kubecfn.local.api import Call, Operations, ServiceError
 from kubecfn.local.clock import Clock
 from kubecfn.local.common_errors import common_error
 from kubecfn.local.faults import Fault, Faults
-from kubecfn.local.identity import Caller, IdentityError, Kind, caller_identity, check_presigned, identify
+from kubecfn.local.identity import Caller, IdentityError, Kind, caller_identity, check_signature, identify
 from kubecfn.local.protocol import (
     Reply,
     UnknownOperationError,
@@ -168,8 +168,8 @@ class Gate:
         call = Call(service, wire.operation, wire.params, self._account, region, "unknown")
         try:
             caller = identify(signature, self._account)
-            if signature and signature.presigned and service == "sts":
-                check_presigned(signature, environ, body)
+            if signature:
+                check_signature(signature, environ, body)
         except IdentityError as error:
             return self._refuse(call, wire, common_error(error.kind, service, wire.protocol))
         call = replace(call, account=caller.account, caller=caller.arn)

@@ -136,13 +136,13 @@ def _secret(key: str) -> str:
     return next((str(found.secret_access_key) for _, found in _user_keys(key)), "")
 
 
-def check_presigned(signature: Signature, environ: Mapping[str, Any], body: bytes) -> None:
-    """Verify a presigned request's age and signature, as STS does for tokens of aws-iam-authenticator.
+def check_signature(signature: Signature, environ: Mapping[str, Any], body: bytes) -> None:
+    """Verify that the owner of the key signed exactly this request, and a presigned one not too long ago.
 
     Raises:
-        IdentityError: it is too old, or not signed by the owner of the key.
+        IdentityError: it is too old, or was not signed so.
     """
-    if is_expired(environ, datetime.now(UTC)):
+    if signature.presigned and is_expired(environ, datetime.now(UTC)):
         raise IdentityError("expired")
     if not is_genuine(environ, signature, _secret(signature.key), body):
         raise IdentityError("signature")

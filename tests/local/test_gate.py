@@ -266,15 +266,16 @@ def test_s3_is_reached_by_path_and_by_host_name(aws, style):
     s3 = aws.client("s3")
     s3.create_bucket(Bucket=f"styles-{style}", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_object(Bucket=f"styles-{style}", Key="a/b c.txt", Body=b"hello")
-    url = s3.generate_presigned_url("get_object", Params={"Bucket": f"styles-{style}", "Key": "a/b c.txt"})
-    parts = urlsplit(url)
-    path, headers = f"{parts.path}?{parts.query}", {}
+    signer = s3
     if style == "virtual":
-        path = path.replace(f"/styles-{style}", "", 1)
-        headers = {"Host": f"styles-{style}.s3.amazonaws.com"}
+        signer = aws.session().client("s3", endpoint_url="http://s3.eu-central-1.amazonaws.com")
+    url = urlsplit(
+        signer.generate_presigned_url("get_object", Params={"Bucket": f"styles-{style}", "Key": "a/b c.txt"})
+    )
+    assert url.path == {"path": "/styles-path/a/b%20c.txt", "virtual": "/a/b%20c.txt"}[style]
 
-    connection = http.client.HTTPConnection(parts.netloc)
-    connection.request("GET", path, headers=headers)
+    connection = http.client.HTTPConnection(urlsplit(aws.endpoint).netloc)
+    connection.request("GET", f"{url.path}?{url.query}", headers={"Host": url.netloc})
     answer = connection.getresponse()
     body = answer.read()
     connection.close()

@@ -86,6 +86,31 @@ def test_keys_that_nobody_issued_are_refused(aws, service, method, code, status)
     assert aws.recorder.calls[0].outcome == code
 
 
+LIARS = [
+    ("sts", "get_caller_identity", {}, "SignatureDoesNotMatch"),
+    ("s3", "put_object", {"Bucket": "b", "Key": "a/ü &=+.txt", "Body": b"1"}, "SignatureDoesNotMatch"),
+    ("ssm", "describe_parameters", {}, "InvalidSignatureException"),
+    ("lambda", "get_function", {"FunctionName": "arn:aws:lambda:eu-central-1:123456789012:function:f"}, "InvalidSign"),
+]
+
+
+@pytest.mark.parametrize(("service", "method", "arguments", "code"), LIARS)
+def test_a_key_with_a_wrong_secret_is_refused(aws, service, method, arguments, code):
+    """Signatures are really verified, whatever the protocol and the path; with the right secret the call gets further."""
+    keys = operator_keys("123456789012")
+    outcomes = []
+    for secret in (keys.secret, "guessed"):
+        session = GateSession(Keys(keys.access_key, secret), "eu-central-1", aws.endpoint)
+        try:
+            getattr(session.client(service, config=ONCE), method)(**arguments)
+            outcomes.append("ok")
+        except ClientError as error:
+            outcomes.append(error.response["Error"]["Code"])
+
+    assert outcomes[0] in {"ok", "NoSuchBucket", "ResourceNotFoundException"}
+    assert outcomes[1].startswith(code)
+
+
 def credentials(session):
     found = session.get_credentials().get_frozen_credentials()
     return Keys(found.access_key, found.secret_key, found.token)
