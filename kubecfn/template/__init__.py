@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from troposphere import Template
 
 from kubecfn.config import Config, Found
@@ -17,7 +19,7 @@ from kubecfn.template.parameters import add_inputs
 from kubecfn.template.pools import add_pools
 from kubecfn.template.security_groups import add_security_groups
 from kubecfn.template.storage import add_storage
-from kubecfn.template.values import parameters
+from kubecfn.template.values import values
 
 __all__ = ["build", "emit", "parameters"]
 
@@ -40,13 +42,52 @@ def build(config: Config, found: Found) -> Template:
     api = add_load_balancer(template, config, network, zone, security)
     inputs = add_inputs(template, config, found)
     storage = add_storage(template, config)
-    log = add_log_group(template, config, inputs, storage, "NodeLogGroup", "nodes")
+    log = add_log_group(template, config, inputs, storage, logical_id="NodeLogGroup", last="nodes")
     discovery = add_discovery(template, config, inputs, storage, zone)
     leaving = add_controller_lifecycle(template, config, inputs, storage)
     controllers = add_controllers(
-        template, config, inputs, network, security, api, log, triggers=(*discovery, *leaving)
+        template,
+        config,
+        inputs=inputs,
+        network=network,
+        security=security,
+        api=api,
+        log=log,
+        triggers=(*discovery, *leaving),
     )
     draining = add_worker_lifecycle(template, config, inputs, storage)
-    pools = add_pools(template, config, inputs, network, security, controllers, log, triggers=draining)
-    add_outputs(template, network, zone, api, storage, log, controllers, pools)
+    pools = add_pools(
+        template,
+        config,
+        inputs=inputs,
+        network=network,
+        security=security,
+        controllers=controllers,
+        log=log,
+        triggers=draining,
+    )
+    add_outputs(
+        template,
+        network=network,
+        zone=zone,
+        api=api,
+        storage=storage,
+        log=log,
+        controllers=controllers,
+        pools=pools,
+    )
     return template
+
+
+def parameters(config: Config, found: Found, artifacts: Mapping[str, str]) -> dict[str, str]:
+    """Return a value for every parameter of the stack (parameters.json).
+
+    Args:
+        config: the cluster.
+        found: the IDs of outside resources.
+        artifacts: ArtifactBucket, ArtifactKeyArn and the ``…Sha256`` of every artifact, by the parameter's name.
+
+    Raises:
+        KubecfnError: parameters without a value, by name.
+    """
+    return values(build(config, found), artifacts)

@@ -24,9 +24,7 @@ _GROUPS = (
 )
 
 
-def add_discovery(
-    template: Template, config: Config, inputs: Inputs, storage: Storage, zone: Zone
-) -> tuple[str, ...]:
+def add_discovery(template: Template, config: Config, inputs: Inputs, storage: Storage, zone: Zone) -> tuple[str, ...]:
     """Add the function that keeps the zone's etcd records equal to the controllers that exist."""
     look = Statement(
         Sid="SeeControllers",
@@ -53,9 +51,7 @@ def add_discovery(
     return add_trigger(template, function.logical_id, arn, trigger)
 
 
-def add_controller_lifecycle(
-    template: Template, config: Config, inputs: Inputs, storage: Storage
-) -> tuple[str, ...]:
+def add_controller_lifecycle(template: Template, config: Config, inputs: Inputs, storage: Storage) -> tuple[str, ...]:
     """Add the function that answers the controllers' terminating hook."""
     function = Function(
         logical_id="ControllerLifecycle",
@@ -73,9 +69,7 @@ def add_controller_lifecycle(
     return add_trigger(template, function.logical_id, arn, trigger)
 
 
-def add_worker_lifecycle(
-    template: Template, config: Config, inputs: Inputs, storage: Storage
-) -> tuple[str, ...]:
+def add_worker_lifecycle(template: Template, config: Config, inputs: Inputs, storage: Storage) -> tuple[str, ...]:
     """Add the function that answers the pools' terminating hooks; nothing without pools."""
     if not config.pools:
         return ()

@@ -8,7 +8,7 @@ from troposphere import Ref, Template, autoscaling
 
 from kubecfn.config import Config
 from kubecfn.template.groups import group_tags, health, roll, terminating_hook, wait_for
-from kubecfn.template.launch_template import Node, add_launch_template, root_volume
+from kubecfn.template.launch_template import Machine, Node, add_launch_template, root_volume
 from kubecfn.template.load_balancer import Api
 from kubecfn.template.logs import LogGroup
 from kubecfn.template.names import CONTROLLERS_GROUP, CONTROLLERS_HOOK
@@ -39,6 +39,7 @@ class Controllers:
 def add_controllers(
     template: Template,
     config: Config,
+    *,
     inputs: Inputs,
     network: Network,
     security: SecurityGroups,
@@ -59,8 +60,16 @@ def add_controllers(
         triggers: logical ids of what their hook and their records need to be answered.
     """
     add_sha256(template, "ControllerBundleSha256", "the controllers' bundle")
-    profile = add_node_role(template, config, inputs, log, "Controller", "controller")
+    profile = add_node_role(template, config, inputs, log, "controller")
     node = Node("controller", profile, security.controllers, log, inputs)
+    machine = _machine(template, config)
+    launch = add_launch_template(template, config, node, GROUP, machine)
+    before = (*network.ready, *security.controller_rules, *api.ready, *triggers)
+    template.add_resource(_group(config, network, api, launch, before))
+    return Controllers(group=Ref(GROUP), ready=(GROUP,))
+
+
+def _machine(template: Template, config: Config) -> Machine:
     instance_type = add_parameter(
         template,
         "ControllerInstanceType",
@@ -71,19 +80,12 @@ def add_controllers(
         AllowedPattern=INSTANCE_TYPE_PATTERN,
         ConstraintDescription="an EC2 instance type such as m7i.large.",
     )
-    launch = add_launch_template(
-        template,
-        config,
-        node,
-        GROUP,
+    return Machine(
         architecture=config.controllers.architecture,
+        instance_type=instance_type,
         volume=root_volume(template, config.controllers.volume, "Controller", CONTROLLERS),
         tenancy=config.controllers.tenancy,
-        instance_type=instance_type,
     )
-    before = (*network.ready, *security.controller_rules, *api.ready, *triggers)
-    template.add_resource(_group(config, network, api, launch, before))
-    return Controllers(group=Ref(GROUP), ready=(GROUP,))
 
 
 def _group(

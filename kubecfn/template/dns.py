@@ -41,7 +41,7 @@ def add_dns(template: Template, config: Config, found: Found, network: Network) 
         "Domain",
         group=NAMES,
         label="Cluster domain",
-        description="Name of the cluster's zone; the API is api.DOMAIN. Certificates name it: change it with kubecfn.",
+        description="Name of the cluster's zone. Certificates name it; change it with kubecfn.",
         default=domain_of(config, found),
         AllowedPattern=DOMAIN_PATTERN,
         ConstraintDescription="a domain name in lower case without a trailing dot.",
@@ -63,7 +63,6 @@ def _private(domain: Ref, network: Network) -> route53.HostedZone:
     return route53.HostedZone(
         "Zone",
         Name=domain,
-        HostedZoneConfig=route53.HostedZoneConfiguration(Comment=Sub("Cluster ${AWS::StackName}")),
         VPCs=[route53.HostedZoneVPCs(VPCId=network.vpc_id, VPCRegion=Region)],
         Metadata=role("The cluster's names, seen from its VPC only."),
     )
@@ -73,7 +72,6 @@ def _public(domain: Ref) -> route53.HostedZone:
     return route53.HostedZone(
         "Zone",
         Name=domain,
-        HostedZoneConfig=route53.HostedZoneConfiguration(Comment=Sub("Cluster ${AWS::StackName}")),
         Metadata=role("The cluster's names."),
     )
 

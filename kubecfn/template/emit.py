@@ -23,11 +23,25 @@ _ATTRIBUTES = ("Type", "Metadata", "DependsOn", "Condition", "CreationPolicy", "
 _WIDTH = 120
 
 
+# Where one line would hide what a reader looks for.
+_NEVER_ONE_LINE = frozenset({"Properties", "Parameters", "Resources", "Outputs"})
+_FEW = 2
+# A collection without further ones inside stands on one line when it is no longer than this.
+_ONE_LINE = 96
+
+
 @dataclass(frozen=True)
 class _Short:
     """An intrinsic function in short form: ``!Tag value``."""
 
     tag: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class _OneLine:
+    """A list or mapping that stands on one line."""
+
     value: Any
 
 
@@ -40,22 +54,26 @@ class _Dumper(yaml.CSafeDumper):
 
 def _short(dumper: _Dumper, short: _Short) -> yaml.Node:
     if isinstance(short.value, str):
-        style = "|" if "\n" in short.value else None
-        return dumper.represent_scalar(short.tag, short.value, style=style)
-    flow = all(isinstance(item, str | int) or _is_small(item) for item in short.value)
-    return dumper.represent_sequence(short.tag, short.value, flow_style=flow)
+        return dumper.represent_scalar(short.tag, short.value, style=_style(short.value))
+    return dumper.represent_sequence(short.tag, short.value, flow_style=_width(short.value) <= _ONE_LINE)
 
 
-def _is_small(item: object) -> bool:
-    return isinstance(item, _Short) and isinstance(item.value, str) and "\n" not in item.value
+def _one_line(dumper: _Dumper, line: _OneLine) -> yaml.Node:
+    if isinstance(line.value, dict):
+        return dumper.represent_mapping("tag:yaml.org,2002:map", line.value, flow_style=True)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", line.value, flow_style=True)
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.Node:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
+
+
+def _style(text: str) -> str | None:
+    return "|" if "\n" in text else None
 
 
 _Dumper.add_representer(_Short, _short)
+_Dumper.add_representer(_OneLine, _one_line)
 _Dumper.add_representer(str, _text)
 
 
@@ -84,21 +102,47 @@ def _ordered(resource: dict[str, Any]) -> dict[str, Any]:
     return first | {name: value for name, value in resource.items() if name not in first}
 
 
-def _shortened(node: Any) -> Any:
+def _shortened(node: Any, key: str = "") -> Any:
     if isinstance(node, list | tuple):
-        return [_shortened(item) for item in node]
+        items = [_shortened(item) for item in node]
+        return _OneLine(items) if _fits(items) or _are_names(items) else items
     if not isinstance(node, dict):
         return node
     if len(node) == 1:
-        (key, value), *_ = node.items()
-        if key == "Ref" or key.startswith("Fn::"):
-            return _intrinsic(key, value)
-    return {key: _shortened(value) for key, value in node.items()}
+        (name, value), *_ = node.items()
+        if name == "Ref" or name.startswith("Fn::"):
+            return _intrinsic(name, value)
+    short = {name: _shortened(value, name) for name, value in node.items()}
+    is_item = len(short) <= _FEW or "Key" in short
+    return _OneLine(short) if is_item and key not in _NEVER_ONE_LINE and _fits(short) else short
 
 
 def _intrinsic(name: str, value: Any) -> Any:
     inner = ".".join(value) if name == "Fn::GetAtt" and all(isinstance(part, str) for part in value) else value
-    inner = _shortened(inner)
+    inner = [_shortened(item) for item in inner] if isinstance(inner, list | tuple) else _shortened(inner)
     if isinstance(inner, str | list):
         return _Short("!" + name.removeprefix("Fn::"), inner)
     return {name: inner}
+
+
+def _fits(items: list[Any] | dict[str, Any]) -> bool:
+    """Return whether all are single words or short forms of one, and together no longer than a line."""
+    values = items.values() if isinstance(items, dict) else items
+    return all(isinstance(value, int | float | str | _Short) for value in values) and 0 < _width(items) <= _ONE_LINE
+
+
+def _are_names(items: list[Any]) -> bool:
+    return bool(items) and all(isinstance(item, str) and item.isalnum() for item in items)
+
+
+def _width(node: Any) -> int:
+    """Return about how many characters a node takes on one line; a block of text takes more than any line has."""
+    if isinstance(node, _OneLine):
+        return _width(node.value)
+    if isinstance(node, _Short):
+        return len(node.tag) + 1 + _width(node.value)
+    if isinstance(node, dict):
+        return sum(len(key) + 4 + _width(value) for key, value in node.items())
+    if isinstance(node, list):
+        return sum(2 + _width(item) for item in node)
+    return _ONE_LINE + 1 if "\n" in str(node) else len(str(node))

@@ -37,25 +37,22 @@ def add_trigger(template: Template, function: str, arn: GetAtt, trigger: Trigger
     rule = template.add_resource(
         events.Rule(
             f"{function}Rule",
-            Description=f"Lifecycle events for {function}",
+            Description="Auto scaling events",
             EventPattern=pattern,
-            State="ENABLED",
             Targets=[events.Target(Id=function, Arn=arn)],
         )
     )
     schedule = template.add_resource(
         events.Rule(
             f"{function}Schedule",
-            Description=f"Makes up for events {function} never got",
+            Description="In case an event is lost",
             ScheduleExpression=trigger.every,
-            State="ENABLED",
             Targets=[events.Target(Id=function, Arn=arn)],
         )
     )
     return (
         _permit(template, f"{function}Permission", function, rule),
         _permit(template, f"{function}SchedulePermission", function, schedule),
-        f"{function}Retries",
     )
 
 
@@ -67,7 +64,7 @@ def _permit(template: Template, name: str, function: str, rule: events.Rule) -> 
             Action="lambda:InvokeFunction",
             Principal=EVENTS_SERVICE,
             SourceArn=GetAtt(rule, "Arn"),
-            Metadata=role(f"Lets {rule.title} invoke {function}."),
+            Metadata=role("Lets the rule in."),
         )
     )
     return name

@@ -6,23 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from awacs.aws import PolicyDocument, Statement
-from troposphere import GetAtt, Ref, Sub, Template, awslambda, iam
+from troposphere import GetAtt, Sub, Template, awslambda, iam
 
 from kubecfn.config import Config
 from kubecfn.template.logs import add_log_group
 from kubecfn.template.node_role import assumed_by
 from kubecfn.template.parameters import Inputs, add_sha256
 from kubecfn.template.storage import Storage
-from kubecfn.template.tags import owned, role
 
 # The same in every partition: with China's suffix Lambda answers "principal was invalid" (mapbox/cloudfriend#37, #56).
 LAMBDA_SERVICE = "lambda.amazonaws.com"
 _RUNTIME = "python3.14"
 _MEMORY = 256
 _TIMEOUT = 60
-# Asynchronous invocation: after these the schedule is the next chance, so an old event has nothing left to say.
-_RETRIES = 2
-_OLDEST_EVENT = 3600
 
 
 @dataclass(frozen=True)
@@ -45,20 +41,18 @@ class Function:
 
 
 def add_function(template: Template, config: Config, inputs: Inputs, storage: Storage, function: Function) -> GetAtt:
-    """Add the function with role, log group and retries; return its ARN."""
+    """Add the function with role and log group; return its ARN."""
     name = function.logical_id
     title = function.folder.replace("_", "-")
     sha256 = add_sha256(template, f"{name}Sha256", f"the function {title}")
-    log = add_log_group(template, config, inputs, storage, f"{name}LogGroup", title)
+    log = add_log_group(template, config, inputs, storage, logical_id=f"{name}LogGroup", last=title)
     rights = PolicyDocument(Version="2012-10-17", Statement=[*function.rights, log.write])
     template.add_resource(
         iam.Role(
             f"{name}Role",
-            Description=f"Function {title} of Kubernetes cluster {config.name}",
+            Description=f"What the function {title} may do; Kubernetes cluster {config.name}",
             AssumeRolePolicyDocument=assumed_by(LAMBDA_SERVICE),
             Policies=[iam.Policy(PolicyName=title, PolicyDocument=rights)],
-            Tags=owned(config, title),
-            Metadata=role(f"What the function {title} may do."),
         )
     )
     template.add_resource(
@@ -77,17 +71,6 @@ def add_function(template: Template, config: Config, inputs: Inputs, storage: St
             LoggingConfig=awslambda.LoggingConfig(LogGroup=log.name),
             MemorySize=_MEMORY,
             Timeout=_TIMEOUT,
-            Tags=owned(config, title),
-        )
-    )
-    template.add_resource(
-        awslambda.EventInvokeConfig(
-            f"{name}Retries",
-            FunctionName=Ref(name),
-            Qualifier="$LATEST",
-            MaximumRetryAttempts=_RETRIES,
-            MaximumEventAgeInSeconds=_OLDEST_EVENT,
-            Metadata=role("How often an event is tried again."),
         )
     )
     return GetAtt(name, "Arn")

@@ -54,10 +54,7 @@ def health() -> dict[str, object]:
 
 
 def group_tags(config: Config, role: str, name: str, unpropagated: Mapping[str, str]) -> list[Tag]:
-    """Return a group's tags; `unpropagated` stay on the group (what the autoscaler reads there).
-
-    The launch template puts the others on instances and volumes, so none has to be propagated.
-    """
+    """Return a group's tags, which its instances get too; `unpropagated` stay on the group (the autoscaler's)."""
     tags: dict[str, object] = {
         "Name": Sub(f"${{AWS::StackName}}-{name}"),
         CLUSTER_TAG: config.name,

@@ -11,7 +11,7 @@ from kubecfn.config import Config, Volume
 from kubecfn.node.bootstrap import user_data_template
 from kubecfn.template.logs import LogGroup
 from kubecfn.template.parameters import KEY_ARN_PATTERN, Inputs, add_parameter
-from kubecfn.template.tags import CLUSTER_TAG, ROLE_TAG, role
+from kubecfn.template.tags import CLUSTER_TAG, ROLE_TAG, owned, role
 
 _ROOT_DEVICE = "/dev/xvda"
 
@@ -35,33 +35,35 @@ class Node:
     inputs: Inputs
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What a node runs on."""
+
+    architecture: str
+    instance_type: Ref | str
+    volume: ec2.EBSBlockDevice
+    tenancy: str
+
+
 def add_launch_template(
-    template: Template,
-    config: Config,
-    node: Node,
-    group: str,
-    *,
-    architecture: str,
-    volume: ec2.EBSBlockDevice,
-    tenancy: str,
-    instance_type: Ref | str,
+    template: Template, config: Config, node: Node, group: str, machine: Machine
 ) -> autoscaling.LaunchTemplateSpecification:
     """Add ``GROUPLaunchTemplate`` and return the reference that makes the group roll on every change of it."""
-    placement = {} if tenancy == "default" else {"Placement": ec2.Placement(Tenancy=tenancy)}
+    placement = {} if machine.tenancy == "default" else {"Placement": ec2.Placement(Tenancy=machine.tenancy)}
     launch = template.add_resource(
         ec2.LaunchTemplate(
             f"{group}LaunchTemplate",
             LaunchTemplateData=ec2.LaunchTemplateData(
-                ImageId=node.inputs.images[architecture],
-                InstanceType=instance_type,
+                ImageId=node.inputs.images[machine.architecture],
+                InstanceType=machine.instance_type,
                 IamInstanceProfile=ec2.IamInstanceProfile(Arn=node.profile_arn),
                 SecurityGroupIds=[node.security_group],
-                BlockDeviceMappings=[ec2.LaunchTemplateBlockDeviceMapping(DeviceName=_ROOT_DEVICE, Ebs=volume)],
+                BlockDeviceMappings=[ec2.LaunchTemplateBlockDeviceMapping(DeviceName=_ROOT_DEVICE, Ebs=machine.volume)],
                 # IMDSv2 only, and one hop: a pod's answer would need two.
                 MetadataOptions=ec2.MetadataOptions(
                     HttpEndpoint="enabled", HttpTokens="required", HttpPutResponseHopLimit=1
                 ),
-                TagSpecifications=[_tagged(config, node, kind, group) for kind in ("instance", "volume")],
+                TagSpecifications=_tagged(config, node, group),
                 UserData=_user_data(config, node, group),
                 **placement,
             ),
@@ -104,22 +106,22 @@ def root_volume(template: Template, volume: Volume, prefix: str, group: str) -> 
     )
 
 
-def _tagged(config: Config, node: Node, kind: str, group: str) -> ec2.TagSpecifications:
-    """Tag with the versions, too: another version is another launch template, so the change set shows it and nodes roll."""
-    tags = Tags(
-        {
-            "Name": Sub(f"${{AWS::StackName}}-{group}"),
-            CLUSTER_TAG: config.name,
-            ROLE_TAG: node.role,
-            f"kubernetes.io/cluster/{config.name}": "owned",
-            "kubecfn:kubernetes": node.inputs.kubernetes_version,
-        }
-        | ({"kubecfn:etcd": node.inputs.etcd_version} if node.role == "controller" else {}),
-    )
-    return ec2.TagSpecifications(ResourceType=kind, Tags=tags)
+def _tagged(config: Config, node: Node, group: str) -> list[ec2.TagSpecifications]:
+    """Tag instances with their versions (the group adds its own tags) and volumes with all that finds them.
+
+    Another version is so another launch template: the change set shows it and the nodes roll.
+    """
+    versions: dict[str, object] = {"kubecfn:kubernetes": node.inputs.kubernetes_version}
+    if node.role == "controller":
+        versions["kubecfn:etcd"] = node.inputs.etcd_version
+    volume = owned(config, group, {CLUSTER_TAG: config.name, ROLE_TAG: node.role})
+    return [
+        ec2.TagSpecifications(ResourceType="instance", Tags=Tags(versions)),
+        ec2.TagSpecifications(ResourceType="volume", Tags=volume),
+    ]
 
 
 def _user_data(config: Config, node: Node, group: str) -> Base64:
-    return Base64(
-        Sub(user_data_template(node.role), Group=group, Cluster=config.name, NodeLogGroup=node.log.name)
-    )
+    """Return the user data; what only this node knows is written in, the rest is parameters and ``NodeLogGroup``."""
+    text = user_data_template(node.role).replace("${Group}", group).replace("${Cluster}", config.name)
+    return Base64(Sub(text))

@@ -12,7 +12,7 @@ from kubecfn.errors import WrongUseError
 from kubecfn.template.dns import Zone
 from kubecfn.template.network import Network
 from kubecfn.template.security_groups import API_PORT, SecurityGroups
-from kubecfn.template.tags import owned, role
+from kubecfn.template.tags import named, role
 
 _DRAIN_SECONDS = 60
 
@@ -32,12 +32,10 @@ class Api:
     ready: tuple[str, ...]
 
 
-def add_load_balancer(
-    template: Template, config: Config, network: Network, zone: Zone, groups: SecurityGroups
-) -> Api:
+def add_load_balancer(template: Template, config: Config, network: Network, zone: Zone, groups: SecurityGroups) -> Api:
     """Add load balancer, target group, listener and the alias record."""
     balancer = template.add_resource(_balancer(config, network, groups))
-    targets = template.add_resource(_targets(config, network))
+    targets = template.add_resource(_targets(network))
     template.add_resource(
         elb.Listener(
             "ApiListener",
@@ -80,7 +78,6 @@ def _balancer(config: Config, network: Network, groups: SecurityGroups) -> elb.L
         "ApiLoadBalancer",
         Type="network",
         Scheme="internal" if internal else "internet-facing",
-        IpAddressType="ipv4",
         Subnets=list(subnets),
         # They can only be given at creation (Elastic Load Balancing: "Update the security groups for your NLB").
         SecurityGroups=[groups.api],
@@ -88,12 +85,12 @@ def _balancer(config: Config, network: Network, groups: SecurityGroups) -> elb.L
             # A zone without a healthy controller would answer nothing through its own address.
             elb.LoadBalancerAttributes(Key="load_balancing.cross_zone.enabled", Value="true"),
         ],
-        Tags=owned(config, "api"),
+        Tags=named("api"),
         Metadata=role("The Kubernetes API's address in every zone."),
     )
 
 
-def _targets(config: Config, network: Network) -> elb.TargetGroup:
+def _targets(network: Network) -> elb.TargetGroup:
     return elb.TargetGroup(
         "ApiTargetGroup",
         VpcId=network.vpc_id,
@@ -102,7 +99,6 @@ def _targets(config: Config, network: Network) -> elb.TargetGroup:
         Port=API_PORT,
         HealthCheckProtocol="HTTPS",
         HealthCheckPath="/readyz",
-        HealthCheckPort="traffic-port",
         HealthCheckIntervalSeconds=10,
         HealthyThresholdCount=2,
         UnhealthyThresholdCount=2,
@@ -113,6 +109,6 @@ def _targets(config: Config, network: Network) -> elb.TargetGroup:
             # Watches live for hours: without this they would keep a leaving controller's connections open.
             elb.TargetGroupAttribute(Key="deregistration_delay.connection_termination.enabled", Value="true"),
         ],
-        Tags=owned(config, "api"),
+        Tags=named("api"),
         Metadata=role("The controllers whose API server says it is ready."),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from awacs import logs as may
 from awacs.aws import Allow, Statement
-from troposphere import Ref, Sub, Template, logs
+from troposphere import GetAtt, Ref, Template, logs
 
 from kubecfn.config import Config
 from kubecfn.template.parameters import Inputs
@@ -23,7 +23,7 @@ class LogGroup:
 
 
 def add_log_group(
-    template: Template, config: Config, inputs: Inputs, storage: Storage, logical_id: str, last: str
+    template: Template, config: Config, inputs: Inputs, storage: Storage, *, logical_id: str, last: str
 ) -> LogGroup:
     """Add ``/kubecfn/CLUSTER/LAST``."""
     group = template.add_resource(
@@ -35,10 +35,7 @@ def add_log_group(
             Metadata=role(f"What {last} write." if last == "nodes" else f"What the function {last} writes."),
         )
     )
-    streams = Sub(
-        f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/kubecfn/{config.name}/{last}:*"
-    )
-    write = Statement(
-        Sid="WriteLog", Effect=Allow, Action=[may.CreateLogStream, may.PutLogEvents], Resource=[streams]
-    )
+    # The ARN ends in ":*", which is every stream of the group (CloudFormation: "AWS::Logs::LogGroup", Return values).
+    streams = GetAtt(group, "Arn")
+    write = Statement(Sid="WriteLog", Effect=Allow, Action=[may.CreateLogStream, may.PutLogEvents], Resource=[streams])
     return LogGroup(name=Ref(group), write=write)

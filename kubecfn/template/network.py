@@ -18,7 +18,7 @@ class Network:
 
     Attributes:
         vpc_id: the VPC.
-        cidr: its IPv4 network.
+        cidr: its IPv4 network; None when the API's allowed networks are given and the VPC is not ours.
         private_subnets: where nodes run, one for each zone.
         public_subnets: where an internet-facing load balancer stands; empty when there are none.
         zones: names of the private subnets' zones, in their order; empty when they are not known.
@@ -27,7 +27,7 @@ class Network:
     """
 
     vpc_id: Ref
-    cidr: Ref
+    cidr: Ref | None
     private_subnets: tuple[Ref, ...]
     public_subnets: tuple[Ref, ...]
     zones: tuple[str, ...]
@@ -38,9 +38,11 @@ class Network:
 def add_network(template: Template, config: Config, found: Found) -> Network:
     """Add the VPC with everything in it, or the parameters that name an existing one."""
     existing = config.network.vpc
-    cidr = _add_cidr(template, config, found)
     if existing is not None:
+        # A parameter that nothing uses would only confuse: the API's own list of networks makes this one needless.
+        cidr = None if config.api.allowed_cidrs else _add_cidr(template, config, found)
         return _existing(template, existing, found, cidr)
+    cidr = _add_cidr(template, config, found)
     vpc: Vpc = add_vpc(template, config, found, cidr)
     return Network(
         vpc_id=vpc.id,
@@ -71,7 +73,7 @@ def _add_cidr(template: Template, config: Config, found: Found) -> Ref:
     )
 
 
-def _existing(template: Template, existing: ExistingVpc, found: Found, cidr: Ref) -> Network:
+def _existing(template: Template, existing: ExistingVpc, found: Found, cidr: Ref | None) -> Network:
     vpc_id = add_parameter(
         template,
         "VpcId",

@@ -12,15 +12,13 @@ from troposphere import GetAtt, Ref, Sub, Template, iam
 from kubecfn.config import Config
 from kubecfn.template.logs import LogGroup
 from kubecfn.template.parameters import Inputs
-from kubecfn.template.tags import owned, role
+from kubecfn.template.tags import role
 
 # China's EC2 has its own suffix; functions' and events' services have the same name in every partition (functions.py).
 EC2_SERVICE = Sub("ec2.${AWS::URLSuffix}")
 
 
-def add_node_role(
-    template: Template, config: Config, inputs: Inputs, log: LogGroup, prefix: str, role_name: str
-) -> GetAtt:
+def add_node_role(template: Template, config: Config, inputs: Inputs, log: LogGroup, role_name: str) -> GetAtt:
     """Add role and profile of a kind of node, and return the profile's ARN.
 
     Args:
@@ -28,21 +26,17 @@ def add_node_role(
         config: the cluster.
         inputs: where the bundles are.
         log: the nodes' log group.
-        prefix: of the logical ids, ``Controller`` or ``Worker``.
-        role_name: the bundle it may read, ``controller`` or ``worker``.
+        role_name: ``controller`` or ``worker``, which is also the bundle it may read.
     """
+    prefix = role_name.capitalize()
     rights = [_read_bundle(config, role_name), _decrypt_bundle(inputs), _signal(), log.write]
-    policy = iam.Policy(
-        PolicyName=role_name, PolicyDocument=PolicyDocument(Version="2012-10-17", Statement=rights)
-    )
+    policy = iam.Policy(PolicyName=role_name, PolicyDocument=PolicyDocument(Version="2012-10-17", Statement=rights))
     node = template.add_resource(
         iam.Role(
             f"{prefix}Role",
-            Description=f"A {role_name} of Kubernetes cluster {config.name}",
+            Description=f"What a {role_name} may do; Kubernetes cluster {config.name}",
             AssumeRolePolicyDocument=assumed_by(EC2_SERVICE),
             Policies=[policy],
-            Tags=owned(config, role_name),
-            Metadata=role(f"What a {role_name} may do in AWS."),
         )
     )
     profile = template.add_resource(

@@ -17,6 +17,7 @@ from kubecfn.template.storage import Storage
 
 def add_outputs(
     template: Template,
+    *,
     network: Network,
     zone: Zone,
     api: Api,

@@ -80,9 +80,9 @@ def add_sha256(template: Template, name: str, what: str) -> Ref:
         name,
         group=ARTIFACTS,
         label=f"SHA-256 of {what}",
-        description=f"SHA-256 of {what}, as its S3 key ends.",
+        description=f"SHA-256 of {what}.",
         AllowedPattern=_SHA256_PATTERN,
-        ConstraintDescription="64 hexadecimal digits in lower case.",
+        ConstraintDescription="64 hexadecimal digits.",
     )
 
 
@@ -126,7 +126,7 @@ def _add_version(template: Template, name: str, program: str, version: str) -> R
         name,
         group=VERSIONS,
         label=f"{program} version",
-        description=f"{program} release on the nodes. The bundles are made for it: change it with kubecfn, not alone.",
+        description=f"{program} release on the nodes; kubecfn makes the bundles for it.",
         default=version,
         AllowedPattern=_VERSION_PATTERN,
         ConstraintDescription="MAJOR.MINOR.PATCH without a v.",

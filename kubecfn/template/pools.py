@@ -10,7 +10,7 @@ from kubecfn.config import Config, Pool
 from kubecfn.errors import WrongUseError
 from kubecfn.template.controllers import Controllers
 from kubecfn.template.groups import group_tags, health, roll, terminating_hook, wait_for
-from kubecfn.template.launch_template import Node, add_launch_template, root_volume
+from kubecfn.template.launch_template import Machine, Node, add_launch_template, root_volume
 from kubecfn.template.logs import LogGroup
 from kubecfn.template.names import WORKERS_HOOK, PoolGroup, pool_groups, pool_id
 from kubecfn.template.network import Network
@@ -37,12 +37,13 @@ class _Shape:
     pool: Pool
     minimum: Ref
     maximum: Ref
-    launch_options: dict[str, object]
+    machine: Machine
 
 
 def add_pools(
     template: Template,
     config: Config,
+    *,
     inputs: Inputs,
     network: Network,
     security: SecurityGroups,
@@ -54,15 +55,23 @@ def add_pools(
     if not config.pools or security.workers is None:
         return ()
     add_sha256(template, "WorkerBundleSha256", "the workers' bundle")
-    profile = add_node_role(template, config, inputs, log, "Worker", "worker")
+    profile = add_node_role(template, config, inputs, log, "worker")
     node = Node("worker", profile, security.workers, log, inputs)
     before = (*controllers.ready, *security.worker_rules, *triggers)
     groups = pool_groups(config, network)
-    return tuple(_add_pool(template, config, node, pool, groups[pool.name], before) for pool in config.pools)
+    return tuple(
+        _add_pool(template, config, node, pool, groups=groups[pool.name], before=before) for pool in config.pools
+    )
 
 
 def _add_pool(
-    template: Template, config: Config, node: Node, pool: Pool, groups: tuple[PoolGroup, ...], before: tuple[str, ...]
+    template: Template,
+    config: Config,
+    node: Node,
+    pool: Pool,
+    *,
+    groups: tuple[PoolGroup, ...],
+    before: tuple[str, ...],
 ) -> PoolReferences:
     if pool.max == 0:
         raise WrongUseError(
@@ -71,7 +80,7 @@ def _add_pool(
         )
     shape = _add_shape(template, pool)
     for group in groups:
-        launch = add_launch_template(template, config, node, group.logical_id, **shape.launch_options)
+        launch = add_launch_template(template, config, node, group.logical_id, shape.machine)
         template.add_resource(_group(config, shape, group, launch, before))
     return PoolReferences(pool_id(pool), tuple(Ref(group.logical_id) for group in groups))
 
@@ -101,13 +110,13 @@ def _add_shape(template: Template, pool: Pool) -> _Shape:
         default=pool.max,
         MinValue=pool.max if pool.max == pool.min else 1,
     )
-    options = {
-        "architecture": pool.architecture,
-        "volume": root_volume(template, pool.volume, name, POOLS),
-        "tenancy": pool.tenancy,
-        "instance_type": _instance_type(template, pool),
-    }
-    return _Shape(pool, minimum, maximum, options)
+    machine = Machine(
+        architecture=pool.architecture,
+        instance_type=_instance_type(template, pool),
+        volume=root_volume(template, pool.volume, name, POOLS),
+        tenancy=pool.tenancy,
+    )
+    return _Shape(pool, minimum, maximum, machine)
 
 
 def _is_mixed(pool: Pool) -> bool:
@@ -144,9 +153,7 @@ def _group(
         MinSize=shape.minimum,
         MaxSize=shape.maximum,
         VPCZoneIdentifier=list(group.subnets),
-        LifecycleHookSpecificationList=[
-            terminating_hook(WORKERS_HOOK, result="CONTINUE", heartbeat=_HOOK_HEARTBEAT)
-        ],
+        LifecycleHookSpecificationList=[terminating_hook(WORKERS_HOOK, result="CONTINUE", heartbeat=_HOOK_HEARTBEAT)],
         Tags=group_tags(config, "worker", group.logical_id, _autoscaler_tags(config, pool)),
         # A full group cannot add first: then it makes room for a batch.
         UpdatePolicy=roll(

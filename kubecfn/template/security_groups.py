@@ -9,7 +9,7 @@ from troposphere import GetAtt, Ref, Sub, Template, ec2
 from kubecfn.config import Config
 from kubecfn.template.network import Network
 from kubecfn.template.parameters import API, CIDR_PATTERN, add_parameter
-from kubecfn.template.tags import owned, role
+from kubecfn.template.tags import owned
 
 API_PORT = 6443
 _KUBELET = 10250
@@ -18,6 +18,11 @@ _ALL = "-1"
 _API = "ApiSecurityGroup"
 _CONTROLLERS = "ControllerSecurityGroup"
 _WORKERS = "WorkerSecurityGroup"
+_GROUPS = {
+    _API: ("Load balancer of the Kubernetes API", "api"),
+    _CONTROLLERS: ("Controllers", "controllers"),
+    _WORKERS: ("Workers of every pool", "workers"),
+}
 
 
 @dataclass(frozen=True)
@@ -33,22 +38,26 @@ class Rule:
     why: str
 
 
-# Kubernetes: "Ports and Protocols"; the overlay ports are those of flannel and Cilium (8472) and Calico (4789).
+# Kubernetes: "Ports and Protocols"; 8472 is the overlay port of Cilium and flannel.
 _AMONG_CONTROLLERS = (
     Rule("ApiFromControllers", _API, _CONTROLLERS, "tcp", API_PORT, API_PORT, "Controllers reach the API by its name."),
     Rule("ControllersFromApi", _CONTROLLERS, _API, "tcp", API_PORT, API_PORT, "The load balancer forwards and checks."),
-    Rule("ApiServersFromControllers", _CONTROLLERS, _CONTROLLERS, "tcp", API_PORT, API_PORT, "Pods reach any API server."),
+    Rule(
+        "ApiServersFromControllers", _CONTROLLERS, _CONTROLLERS, "tcp", API_PORT, API_PORT, "Pods reach any API server."
+    ),
     Rule("EtcdFromControllers", _CONTROLLERS, _CONTROLLERS, "tcp", 2379, 2380, "etcd members talk to each other."),
-    Rule("KubeletFromControllers", _CONTROLLERS, _CONTROLLERS, "tcp", _KUBELET, _KUBELET, "API servers reach kubelets."),
+    Rule(
+        "KubeletFromControllers", _CONTROLLERS, _CONTROLLERS, "tcp", _KUBELET, _KUBELET, "API servers reach kubelets."
+    ),
     Rule("OverlayFromControllers", _CONTROLLERS, _CONTROLLERS, "udp", 8472, 8472, "Pod network (VXLAN)."),
-    Rule("VxlanFromControllers", _CONTROLLERS, _CONTROLLERS, "udp", 4789, 4789, "Pod network (VXLAN, IANA's port)."),
 )
 _WITH_WORKERS = (
     Rule("ApiFromWorkers", _API, _WORKERS, "tcp", API_PORT, API_PORT, "Workers reach the API by its name."),
     Rule("ApiServersFromWorkers", _CONTROLLERS, _WORKERS, "tcp", API_PORT, API_PORT, "Pods reach any API server."),
-    Rule("KubeletFromWorkers", _CONTROLLERS, _WORKERS, "tcp", _KUBELET, _KUBELET, "Metrics are read from every kubelet."),
+    Rule(
+        "KubeletFromWorkers", _CONTROLLERS, _WORKERS, "tcp", _KUBELET, _KUBELET, "Metrics are read from every kubelet."
+    ),
     Rule("OverlayFromWorkers", _CONTROLLERS, _WORKERS, "udp", 8472, 8472, "Pod network (VXLAN)."),
-    Rule("VxlanFromWorkers", _CONTROLLERS, _WORKERS, "udp", 4789, 4789, "Pod network (VXLAN, IANA's port)."),
     Rule("WorkersFromControllers", _WORKERS, _CONTROLLERS, _ALL, -1, -1, "Kubelets, webhooks and pods on workers."),
     Rule("WorkersFromWorkers", _WORKERS, _WORKERS, _ALL, -1, -1, "Pods reach pods."),
 )
@@ -75,11 +84,10 @@ class SecurityGroups:
 
 def add_security_groups(template: Template, config: Config, network: Network) -> SecurityGroups:
     """Add the groups first and the rules between them after, since they name each other."""
-    _add_group(template, config, network, _API, "Load balancer of the Kubernetes API", "api")
-    _add_group(template, config, network, _CONTROLLERS, "Controllers", "controllers")
+    names = (_API, _CONTROLLERS, _WORKERS) if config.pools else (_API, _CONTROLLERS)
+    for name in names:
+        _add_group(template, config, network, name)
     _add_outside_rules(template, config, network)
-    if config.pools:
-        _add_group(template, config, network, _WORKERS, "Workers of every pool", "workers")
     among = [_add_rule(template, rule) for rule in _AMONG_CONTROLLERS]
     workers = [_add_rule(template, rule) for rule in _WITH_WORKERS if config.pools]
     return SecurityGroups(
@@ -91,14 +99,14 @@ def add_security_groups(template: Template, config: Config, network: Network) ->
     )
 
 
-def _add_group(template: Template, config: Config, network: Network, name: str, what: str, short: str) -> None:
+def _add_group(template: Template, config: Config, network: Network, name: str) -> None:
+    what, short = _GROUPS[name]
     template.add_resource(
         ec2.SecurityGroup(
             name,
             GroupDescription=f"{what} of Kubernetes cluster {config.name}",
             VpcId=network.vpc_id,
             Tags=owned(config, short),
-            Metadata=role(f"{what}: what may reach them stands in the rules that name this group."),
         )
     )
 
@@ -120,7 +128,7 @@ def _add_rule(template: Template, rule: Rule) -> str:
 
 def _add_outside_rules(template: Template, config: Config, network: Network) -> None:
     """Open the API to the allowed networks, and to the nodes' own public addresses when it is internet-facing."""
-    if config.api.allowed_cidrs is None:
+    if config.api.allowed_cidrs is None and network.cidr is not None:
         _add_outside_rule(template, "ApiFromVpc", network.cidr, "The VPC's own network.")
     for position, cidr in enumerate(config.api.allowed_cidrs or (), 1):
         allowed = add_parameter(

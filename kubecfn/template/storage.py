@@ -11,7 +11,7 @@ from troposphere import GetAtt, Ref, Sub, Template, kms, s3
 
 from kubecfn.config import Config
 from kubecfn.config.types import seconds
-from kubecfn.template.tags import owned, role
+from kubecfn.template.tags import role
 
 SNAPSHOTS = "snapshots/"
 DAILY = "daily/"
@@ -42,7 +42,6 @@ def add_storage(template: Template, config: Config) -> Storage:
             Description=f"Backups and logs of Kubernetes cluster {config.name}",
             EnableKeyRotation=True,
             KeyPolicy=_key_policy(config),
-            Tags=owned(config, "cluster"),
             Metadata=role("Encrypts backups and logs."),
             **KEPT,
         )
@@ -87,7 +86,9 @@ def _key_policy(config: Config) -> iam.PolicyDocument:
 
     Source: CloudWatch Logs user guide, "Encrypt log data in CloudWatch Logs using KMS", section "Step 2".
     """
-    groups = Sub(f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/kubecfn/{config.name}/*")
+    groups = Sub(
+        f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/kubecfn/{config.name}/*"
+    )
     logs = iam.Statement(
         Sid="LogsUse",
         Effect=iam.Allow,
@@ -148,7 +149,6 @@ def _backup_bucket(config: Config, key_arn: GetAtt) -> s3.Bucket:
                 _expire("Daily", DAILY, seconds(config.backup.daily) // _DAY),
             ]
         ),
-        Tags=owned(config, "backup"),
         Metadata=role("etcd snapshots, and which etcd cluster is the living one."),
         **private_bucket(key_arn),
         **KEPT,

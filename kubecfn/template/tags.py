@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from troposphere import Sub, Tags
 
 from kubecfn.config import Config
@@ -10,18 +13,23 @@ CLUSTER_TAG = "kubecfn:cluster"
 ROLE_TAG = "kubecfn:role"
 
 
-def owned(config: Config, name: str, **more: object) -> Tags:
-    """Return Name and the cloud provider's mark of ownership.
+def named(name: str) -> Tags:
+    """Return the Name tag: the stack's name and `name`."""
+    return Tags({"Name": Sub(f"${{AWS::StackName}}-{name}")})
+
+
+def owned(config: Config, name: str, more: Mapping[str, object] = MappingProxyType({})) -> Tags:
+    """Return Name and the mark by which the cloud provider knows its subnets, security groups and instances.
 
     Source: kubernetes/cloud-provider-aws, docs/prerequisites.md, "Tags".
 
     Args:
         config: the cluster.
         name: the last part of the Name tag, after the stack's name.
-        more: further tags with plain keys.
+        more: further tags.
     """
     return Tags(
-        {"Name": Sub(f"${{AWS::StackName}}-{name}"), f"kubernetes.io/cluster/{config.name}": "owned"} | more,
+        {"Name": Sub(f"${{AWS::StackName}}-{name}"), f"kubernetes.io/cluster/{config.name}": "owned"} | dict(more),
     )
 
 

@@ -6,35 +6,26 @@ from collections.abc import Mapping
 
 from troposphere import Template
 
-from kubecfn.config import Config, Found
 from kubecfn.errors import KubecfnError
 
 
-def parameters(
-    config: Config, found: Found, artifacts: Mapping[str, str], template: Template | None = None
-) -> dict[str, str]:
-    """Return a value for every parameter of the cluster's template.
+def values(template: Template, artifacts: Mapping[str, str]) -> dict[str, str]:
+    """Return a value for every parameter of a template.
 
     Args:
-        config: the cluster.
-        found: the IDs of outside resources.
-        artifacts: ArtifactBucket, ArtifactKeyArn and the ``…Sha256`` of every artifact, by the parameter's name; more
-            than the template asks for (a worker bundle without pools) is left out.
-        template: what `build` returned for the same configuration, when it is at hand.
+        template: what `build` returned; a parameter's default is what the configuration says.
+        artifacts: ArtifactBucket, ArtifactKeyArn and the ``…Sha256`` of every artifact, by the parameter's name; what the
+            template does not ask for (a worker bundle without pools) is left out.
 
     Raises:
-        KubecfnError: a parameter has no value.
+        KubecfnError: parameters without a value, by name.
     """
-    if template is None:
-        from kubecfn.template import build  # noqa: PLC0415  the package's own entry, which imports this module
-
-        template = build(config, found)
     defaults = {name: made.to_dict().get("Default") for name, made in template.parameters.items()}
-    values = {name: artifacts.get(name, default) for name, default in defaults.items()}
-    missing = [name for name, value in values.items() if value is None]
+    chosen = {name: artifacts.get(name, default) for name, default in defaults.items()}
+    missing = [name for name, value in chosen.items() if value is None]
     if missing:
         raise KubecfnError(
-            f"The stack's parameters {', '.join(missing)} of {config.name} have no value.",
+            f"Parameters of the stack have no value: {', '.join(missing)}.",
             remedy="Give image, dns and network by ID in the configuration or let them be looked up, and upload first.",
         )
-    return {name: str(value) for name, value in values.items()}
+    return {name: str(value) for name, value in chosen.items()}

@@ -10,7 +10,7 @@ from troposphere import Cidr, GetAtt, GetAZs, Ref, Select, Sub, Template, ec2
 
 from kubecfn.config import Config, Found
 from kubecfn.template.parameters import NETWORK, add_parameter
-from kubecfn.template.tags import owned, role
+from kubecfn.template.tags import named, owned, role
 
 _ANYWHERE = "0.0.0.0/0"
 _ADDRESS_BITS = 32
@@ -44,23 +44,23 @@ def add_vpc(template: Template, config: Config, found: Found, cidr: Ref) -> Vpc:
                 CidrBlock=cidr,
                 EnableDnsHostnames=True,  # with DnsSupport: a private hosted zone answers only then
                 EnableDnsSupport=True,
-                Tags=owned(config, "vpc"),
+                Tags=named("vpc"),
                 Metadata=role("The cluster's network."),
             )
         )
     )
     zones = _zones(template, config, found)
     blocks = _blocks(config.network.cidr, cidr, len(zones))
-    public_table = _add_way_in(template, config, vpc)
+    public_table = _add_way_in(template, vpc)
     public = [
-        _add_subnet(template, config, vpc, f"PublicSubnet{n}", zone, block, public_table)
+        _add_subnet(template, config, vpc, Cell(f"PublicSubnet{n}", zone, block, public_table))
         for n, (zone, block) in enumerate(zip(zones, blocks[len(zones) :], strict=True), 1)
     ]
     gateways = 1 if config.network.nat_gateways == "one" else len(zones)
-    nat = [_add_nat_gateway(template, config, f"{n}", public[n - 1]) for n in range(1, gateways + 1)]
-    tables = [_add_private_table(template, config, vpc, f"{n}", gateway) for n, gateway in enumerate(nat, 1)]
+    nat = [_add_nat_gateway(template, f"{n}", public[n - 1]) for n in range(1, gateways + 1)]
+    tables = [_add_private_table(template, vpc, f"{n}", gateway) for n, gateway in enumerate(nat, 1)]
     private = [
-        _add_subnet(template, config, vpc, f"PrivateSubnet{n}", zone, block, tables[min(n, gateways) - 1])
+        _add_subnet(template, config, vpc, Cell(f"PrivateSubnet{n}", zone, block, tables[min(n, gateways) - 1]))
         for n, (zone, block) in enumerate(zip(zones, blocks[: len(zones)], strict=True), 1)
     ]
     _add_s3_endpoint(template, vpc, tables)
@@ -103,11 +103,9 @@ def _blocks(network: str, cidr: Ref, zones: int) -> list[Select]:
     return [Select(position, Cidr(cidr, 2 * zones, host_bits)) for position in range(2 * zones)]
 
 
-def _add_way_in(template: Template, config: Config, vpc: Ref) -> Ref:
+def _add_way_in(template: Template, vpc: Ref) -> Ref:
     gateway = template.add_resource(
-        ec2.InternetGateway(
-            "InternetGateway", Tags=owned(config, "internet"), Metadata=role("The VPC's door to the internet.")
-        )
+        ec2.InternetGateway("InternetGateway", Tags=named("internet"), Metadata=role("The VPC's door to the internet."))
     )
     attachment = template.add_resource(
         ec2.VPCGatewayAttachment(
@@ -119,7 +117,7 @@ def _add_way_in(template: Template, config: Config, vpc: Ref) -> Ref:
     )
     table = template.add_resource(
         ec2.RouteTable(
-            "PublicRouteTable", VpcId=vpc, Tags=owned(config, "public"), Metadata=role("Routes of the public subnets.")
+            "PublicRouteTable", VpcId=vpc, Tags=named("public"), Metadata=role("Routes of the public subnets.")
         )
     )
     template.add_resource(
@@ -135,36 +133,44 @@ def _add_way_in(template: Template, config: Config, vpc: Ref) -> Ref:
     return Ref(table)
 
 
-def _add_subnet(
-    template: Template, config: Config, vpc: Ref, name: str, zone: object, block: Select, table: Ref
-) -> Ref:
-    is_public = name.startswith("Public")
+@dataclass(frozen=True)
+class Cell:
+    """Where one subnet lies: logical id, zone, its part of the network, its route table."""
+
+    name: str
+    zone: object
+    block: Select
+    table: Ref
+
+
+def _add_subnet(template: Template, config: Config, vpc: Ref, cell: Cell) -> Ref:
+    is_public = cell.name.startswith("Public")
     # AWS load balancer controllers find their subnets by these tags (EKS user guide: "Network load balancing", "Subnets").
     use = {"kubernetes.io/role/elb" if is_public else "kubernetes.io/role/internal-elb": "1"}
     subnet = template.add_resource(
         ec2.Subnet(
-            name,
+            cell.name,
             VpcId=vpc,
-            AvailabilityZone=zone,
-            CidrBlock=block,
-            Tags=owned(config, name.replace("Subnet", "-").lower(), **use),
+            AvailabilityZone=cell.zone,
+            CidrBlock=cell.block,
+            Tags=owned(config, cell.name.replace("Subnet", "-").lower(), use),
             Metadata=role("Load balancers and NAT gateways stand here." if is_public else "Nodes run here."),
         )
     )
     template.add_resource(
         ec2.SubnetRouteTableAssociation(
-            f"{name}Routes", SubnetId=Ref(subnet), RouteTableId=table, Metadata=role("Gives the subnet its routes.")
+            f"{cell.name}Routes", SubnetId=Ref(subnet), RouteTableId=cell.table, Metadata=role("The subnet's routes.")
         )
     )
     return Ref(subnet)
 
 
-def _add_nat_gateway(template: Template, config: Config, number: str, subnet: Ref) -> Ref:
+def _add_nat_gateway(template: Template, number: str, subnet: Ref) -> Ref:
     address = template.add_resource(
         ec2.EIP(
             f"NatAddress{number}",
             Domain="vpc",
-            Tags=owned(config, f"nat-{number}"),
+            Tags=named(f"nat-{number}"),
             DependsOn="InternetGatewayAttachment",
             Metadata=role("The address that nodes appear from."),
         )
@@ -174,7 +180,7 @@ def _add_nat_gateway(template: Template, config: Config, number: str, subnet: Re
             f"NatGateway{number}",
             AllocationId=GetAtt(address, "AllocationId"),
             SubnetId=subnet,
-            Tags=owned(config, f"nat-{number}"),
+            Tags=named(f"nat-{number}"),
             # A gateway without its own way out is created, works for nobody, and strands deletion the other way round.
             DependsOn=["PublicRoute", f"PublicSubnet{number}Routes"],
             Metadata=role("Private subnets' way out."),
@@ -183,12 +189,12 @@ def _add_nat_gateway(template: Template, config: Config, number: str, subnet: Re
     return Ref(gateway)
 
 
-def _add_private_table(template: Template, config: Config, vpc: Ref, number: str, gateway: Ref) -> Ref:
+def _add_private_table(template: Template, vpc: Ref, number: str, gateway: Ref) -> Ref:
     table = template.add_resource(
         ec2.RouteTable(
             f"PrivateRouteTable{number}",
             VpcId=vpc,
-            Tags=owned(config, f"private-{number}"),
+            Tags=named(f"private-{number}"),
             Metadata=role("Routes of private subnets."),
         )
     )
