@@ -122,7 +122,14 @@ def write_answer(service: str, wire: Wire, answer: Mapping[str, Any]) -> Reply:
     made = serializer.serialize(dict(answer))
     body = made["body"].encode() if isinstance(made["body"], str) else made["body"]
     headers = [(name, str(value)) for name, value in made["headers"].items()]
-    return Reply(made["status_code"], [*headers, ("x-amzn-RequestId", str(uuid.uuid4()))], body)
+    status = next((answer[name] for name in _status_members(model) if name in answer), made["status_code"])
+    return Reply(status, [*headers, ("x-amzn-RequestId", str(uuid.uuid4()))], body)
+
+
+def _status_members(model: Any) -> list[str]:
+    """Return the output member that is the HTTP status itself, if there is one (Invoke's StatusCode); moto ignores it."""
+    members = model.output_shape.members if model.output_shape else {}
+    return [name for name, shape in members.items() if shape.serialization.get("location") == "statusCode"]
 
 
 def _member(context: Any) -> Any:

@@ -145,10 +145,10 @@ def invoke(functions: Functions, later: Later, call: Call) -> Answer:
     if kind != "RequestResponse":
         functions.configuration(call.region, name)
     if kind == "DryRun":
-        return {"StatusCode": 204}
+        return {"StatusCode": 204, "Payload": b""}
     if kind == "Event":
         later(call.region, name, payload)
-        return {"StatusCode": 202}
+        return {"StatusCode": 202, "Payload": b""}
     result = functions.run(call.region, name, event, str(uuid.uuid4()))
     answer: Answer = {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": result.payload}
     if result.error:

@@ -10,6 +10,7 @@ import pytest
 
 from kubecfn.local.fleet.addresses import loopback_of
 from kubecfn.local.fleet.machines import Instance, NoMachines, ProcessMachines
+from kubecfn.local.world import World
 
 ASK_METADATA = """#!/bin/sh
 base=$AWS_EC2_METADATA_SERVICE_ENDPOINT/latest
@@ -252,8 +253,6 @@ def instance(name, address, user_data):
 
 
 def world(cloud, workdir):
-    from kubecfn.local.world import World
-
     return World(
         cloud.aws.clock,
         cloud.aws.account,
