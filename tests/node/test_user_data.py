@@ -1,0 +1,58 @@
+import ast
+import re
+
+import pytest
+import yaml
+
+from kubecfn.artifacts import data_root
+from kubecfn.node.bootstrap import compact, user_data_template
+
+SHARED = {"AWS::Region", "AWS::StackName", "ArtifactBucket", "Cluster", "Group", "NodeLogGroup"}
+VALUES = {
+    "AWS::Region": "ap-southeast-2",
+    "AWS::StackName": "payments-production",
+    "ArtifactBucket": "kubecfn-123456789012-ap-southeast-2",
+    "Cluster": "payments-production",
+    "ControllerBundleSha256": "0" * 64,
+    "WorkerBundleSha256": "0" * 64,
+    "Group": "PoolGeneral",
+    "NodeLogGroup": "/kubecfn/payments-production/nodes",
+}
+
+
+def filled(text):
+    return re.sub(r"\$\{([^}]+)\}", lambda found: VALUES[found[1]], text)
+
+
+@pytest.mark.parametrize(
+    ("role", "bundle"), [("controller", "ControllerBundleSha256"), ("worker", "WorkerBundleSha256")]
+)
+def test_user_data_names_exactly_what_the_template_can_fill_in(role, bundle):
+    """A role's user data holds its own bundle's hash, so that another bundle rolls its nodes and no others."""
+    text = user_data_template(role)
+
+    assert set(re.findall(r"\$\{([^}]*)\}", text)) == SHARED | {bundle}
+    assert text.count("${") == len(re.findall(r"\$\{[A-Za-z0-9:]+\}", text))
+    assert f"/{role}/{role}-" in text
+
+
+@pytest.mark.parametrize("role", ["controller", "worker"])
+def test_filled_in_user_data_stays_tiny(role):
+    """Under 2 KiB of the 16 that EC2 allows, with names of ordinary length."""
+    assert len(filled(user_data_template(role)).encode()) < 2048
+
+
+def test_what_runs_is_what_is_read():
+    """Only the docstring, comments and indentation differ: the program is the same, statement by statement."""
+    source = (data_root("userdata") / "bootstrap.py").read_text()
+    whole = ast.parse(source)
+
+    assert ast.dump(ast.parse(compact(source))) == ast.dump(ast.Module(whole.body[1:], whole.type_ignores))
+    assert compact(source).startswith("#!/usr/bin/env python3\n")
+
+
+def test_user_data_survives_yaml():
+    """A template that is written and read again holds the same program."""
+    text = user_data_template("controller")
+
+    assert yaml.safe_load(yaml.safe_dump({"UserData": text}))["UserData"] == text
