@@ -135,8 +135,8 @@ class EventSourceMapping(Resource):
     """A queue that feeds a function."""
 
     type = "AWS::Lambda::EventSourceMapping"
-    fixed = ("EventSourceArn", "FunctionName")
-    accepts = (*fixed, "BatchSize", "Enabled", "MaximumBatchingWindowInSeconds")
+    fixed = ("EventSourceArn",)
+    accepts = (*fixed, "BatchSize", "Enabled", "FunctionName", "MaximumBatchingWindowInSeconds")
     gives = ("EventSourceMappingArn", "Id")
     deletes = ("lambda", "DeleteEventSourceMapping", "UUID")
 

@@ -22,8 +22,8 @@ class LaunchTemplate(Resource):
 
     def make(self, aws: Aws, properties: Properties) -> str:
         name = properties.get("LaunchTemplateName") or f"{aws.context.logical_id[:100]}_{random_part()}"
-        own = [tag for item in properties.get("TagSpecifications", ()) for tag in item.get("Tags", ())]
-        tags = aws.tags(own)
+        # Given at once: the back end shows a template's tags as they were when it was made.
+        tags = aws.tags(tag for item in properties.get("TagSpecifications", ()) for tag in item.get("Tags", ()))
         answer = aws.call(
             "ec2",
             "CreateLaunchTemplate",

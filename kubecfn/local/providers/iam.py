@@ -101,19 +101,19 @@ class Policy(Resource):
 
     type = "AWS::IAM::Policy"
     accepts = ("PolicyDocument", "PolicyName", "Roles", "Users")
-    fixed = ("PolicyName",)
     gives = ("Id",)
 
     def make(self, aws: Aws, properties: Properties) -> str:
         return f"{aws.context.stack_name[:5]}-{aws.context.logical_id[:4]}-{random_part()}"
 
     def settle(self, aws: Aws, physical_id: str, old: Properties, new: Properties) -> None:
-        self._take_off(aws, old, new)
-        document_changed = changed(old, new, "PolicyDocument")
+        renamed = changed(old, new, "PolicyName")
+        self._take_off(aws, old, {} if renamed else new)
+        put_all = renamed or changed(old, new, "PolicyDocument")
         for kind in ("Role", "User"):
             before = set(old.get(f"{kind}s", ()))
             for name in new.get(f"{kind}s", ()):
-                if document_changed or name not in before:
+                if put_all or name not in before:
                     given = pick(new, "PolicyName", "PolicyDocument")
                     aws.call("iam", f"Put{kind}Policy", **{f"{kind}Name": name}, **given)
 
@@ -208,8 +208,12 @@ class ServiceLinkedRole(Resource):
     """A service-linked role."""
 
     type = "AWS::IAM::ServiceLinkedRole"
-    accepts = ("AWSServiceName", "CustomSuffix", "Description")
-    fixed = accepts
+    fixed = ("AWSServiceName", "CustomSuffix")
+    accepts = (*fixed, "Description")
     gives = ("RoleName",)
     makes = ("iam", "CreateServiceLinkedRole", "Role.RoleName")
     deletes = ("iam", "DeleteServiceLinkedRole", "RoleName")
+
+    def settle(self, aws: Aws, physical_id: str, old: Properties, new: Properties) -> None:
+        if changed(old, new, "Description"):
+            aws.call("iam", "UpdateRoleDescription", RoleName=physical_id, Description=new.get("Description", ""))

@@ -133,7 +133,8 @@ class Aws:
             stack: characters of the stack's name to keep, so that the whole fits the service's limit.
             logical: characters of the logical ID to keep.
         """
-        return f"{self.context.stack_name[:stack]}-{self.context.logical_id[:logical]}-{random_part()}"
+        parts = (self.context.stack_name[:stack], self.context.logical_id[:logical], random_part())
+        return "-".join(part.strip("-") for part in parts)  # some services take no two hyphens in a row
 
     def until(self, done: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait in simulated time until `done`; after `seconds` the operation has failed as it does on AWS."""

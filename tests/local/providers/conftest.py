@@ -81,6 +81,10 @@ class Stage:
         return [self.make("AWS::EC2::RouteTable", VpcId=self.vpc).physical_id for _ in range(2)]
 
     @cached_property
+    def options(self):
+        return self.make("AWS::EC2::DHCPOptions", DomainName="k8s.test").physical_id
+
+    @cached_property
     def gateway(self):
         gateway = self.make("AWS::EC2::InternetGateway").physical_id
         self.make("AWS::EC2::VPCGatewayAttachment", VpcId=self.vpc, InternetGatewayId=gateway)
@@ -111,6 +115,13 @@ class Stage:
 
     @cached_property
     def function(self):
+        return self.make_function()
+
+    @cached_property
+    def other_function(self):
+        return self.make_function()
+
+    def make_function(self):
         code = {"ZipFile": "def handler(event, context): return 1"}
         more = {"Runtime": "python3.13", "Handler": "index.handler", "Role": self.role.attributes["Arn"]}
         return self.make("AWS::Lambda::Function", Code=code, **more)

@@ -90,6 +90,10 @@ def options_tags(s, i):
     return tags(one(s.client("ec2").describe_dhcp_options(DhcpOptionsIds=[i]), "DhcpOptions"))
 
 
+def options_of(s, i):
+    return one(s.client("ec2").describe_vpcs(VpcIds=[s.vpc]), "Vpcs")["DhcpOptionsId"]
+
+
 def rules(direction):
     def look(s, i):
         found = one(s.client("ec2").describe_security_groups(GroupIds=[i]), "SecurityGroups")
@@ -210,6 +214,10 @@ CASES = {
     "DHCPOptions": (
         "AWS::EC2::DHCPOptions", {"DomainName": "k8s.test", "DomainNameServers": ["10.0.0.2"]}, {"Tags": NAMED},
         options_tags, TEAM, BOTH,
+    ),
+    "VPCDHCPOptionsAssociation": (
+        "AWS::EC2::VPCDHCPOptionsAssociation", lambda s: {"VpcId": s.vpc, "DhcpOptionsId": s.options}, {},
+        options_of, lambda s: s.options, lambda s: s.options, "default",
     ),
     "SecurityGroup's ingress": (
         "AWS::EC2::SecurityGroup",
