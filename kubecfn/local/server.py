@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -38,12 +39,16 @@ class Server:
 
     def __init__(self, app: Wsgi, port: int = 0) -> None:
         try:
-            self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Handler)
-        except (OSError, SystemExit) as error:
+            listening = socket.create_server(("127.0.0.1", port))
+        except OSError as error:
             raise KubecfnError(
                 f"Port {port} on 127.0.0.1 cannot be listened on.", remedy="Choose another port, or 0 for any free one."
             ) from error
-        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        with listening:  # werkzeug works on a copy; given a taken port itself, it would print and exit
+            self._server = make_server(
+                "127.0.0.1", port, app, threaded=True, request_handler=_Handler, fd=listening.fileno()
+            )
+        self.endpoint = f"http://127.0.0.1:{self._server.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="gate", daemon=True)
         self._thread.start()
 
