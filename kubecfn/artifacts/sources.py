@@ -14,8 +14,8 @@ PACKAGE = Path(kubecfn.__file__).parent
 _PROGRAMS = "usr/local/bin/"
 
 
-def data_root(name: Literal["lambdas", "userdata"]) -> Path:
-    """Return the folder with the functions' or the nodes' files: inside an installed package, else of the checkout.
+def data_root(name: Literal["lambdas", "userdata", "config"]) -> Path:
+    """Return the folder with the functions' or nodes' files or the example configurations: inside an installed package, else of the checkout.
 
     Raises:
         FileError: there is neither.

@@ -71,14 +71,24 @@ def test_the_same_inputs_give_the_same_bytes_wherever_and_whenever_they_are_pack
 
 
 def test_what_lies_in_the_checkout_gives_the_same_bytes_as_its_copy(checkout, monkeypatch):
-    """A wheel's copy and a checkout name the same artifacts alike, caches and hidden files notwithstanding."""
+    """A wheel's copy and a checkout name the same artifacts alike."""
     copied = names(everything())
-    (checkout / "lambdas/etcd_discovery/__pycache__").mkdir()
-    (checkout / "lambdas/etcd_discovery/__pycache__/records.pyc").write_bytes(b"x")
-    (checkout / "userdata/common/.DS_Store").write_bytes(b"x")
     monkeypatch.undo()
 
     assert copied == names(everything())
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["lambdas/etcd_discovery/__pycache__/records.pyc", "userdata/common/.DS_Store", "kubecfn/etcd/__pycache__/x.py"],
+)
+def test_caches_and_hidden_files_are_left_out(checkout, path):
+    """What a run or an editor leaves behind is no part of a node or a function."""
+    before = names(everything())
+    (checkout / path).parent.mkdir(exist_ok=True)
+    (checkout / path).write_bytes(b"x")
+
+    assert before == names(everything())
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,7 @@ def assert_failed(node, process, step, reason):
     assert set(line) == {"instance", "step", "reason", "at"}
 
 
-@pytest.mark.parametrize("role", ["controller"])
-def test_a_good_bundle_ends_in_a_node_that_signals_and_stays(node, bundle, role):
+def test_a_good_bundle_ends_in_a_node_that_signals_and_stays(node, bundle):
     """User data fetches, checks, unpacks and becomes the agent, which signals SUCCESS and ends only when told to."""
     process = node.boot(node.upload(bundle))
 
@@ -26,7 +25,7 @@ def test_a_good_bundle_ends_in_a_node_that_signals_and_stays(node, bundle, role)
 
     assert node.world.signals.taken == [{**SIGNAL, "Status": "SUCCESS"}]
     assert (node.root / "etc/kubernetes/pki/ca.key").stat().st_mode & 0o777 == 0o600
-    assert json.loads((node.root / "etc/kubecfn/node.json").read_text())["role"] == role
+    assert json.loads((node.root / "etc/kubecfn/node.json").read_text())["role"] == "controller"
     status, said = node.stop(process)
     assert status == 0, said
     decisions = [json.loads(line)["decision"] for line in said.splitlines()]
@@ -36,9 +35,9 @@ def test_a_good_bundle_ends_in_a_node_that_signals_and_stays(node, bundle, role)
 
 def test_a_later_boot_signals_nothing(node, bundle):
     """During an update, the word of an old instance that reboots would count for a new one."""
-    node.stop_first = node.boot(node.upload(bundle))
+    process = node.boot(node.upload(bundle))
     node.wait_until_signalled()
-    node.stop(node.stop_first)
+    node.stop(process)
     node.world.signals.taken.clear()
     (node.root / "etc/kubernetes/pki/ca.key").unlink()
 
@@ -58,7 +57,7 @@ def test_a_bundle_with_another_hash_is_not_unpacked(node, bundle):
 
 def test_a_read_that_stays_denied_is_signalled(node, bundle):
     """Denied reads are tried again, since IAM is eventually consistent, and end in FAILURE, not in silence."""
-    process = node.boot(node.upload(bundle), rights=[{**one} for one in _without_s3()])
+    process = node.boot(node.upload(bundle), rights=_without_s3())
 
     assert_failed(node, process, "fetch-bundle", "AccessDenied")
     reads = [one for one in node.world.aws.recorder.calls if one.call.operation == "GetObject"]
@@ -126,14 +125,3 @@ def test_a_signal_nobody_waits_for_is_no_failure(node, bundle, refusal):
     assert status == 0, said
     assert words in said
     assert node.world.signals.taken == []
-
-
-def test_a_refused_signal_is_sent_again(node, bundle, refusal):
-    """A signal that is lost costs an update its whole pause, so it is tried until it is taken."""
-    node.world.signals.refusals.append(refusal("AccessDenied", "not yet", 403))
-    process = node.boot(node.upload(bundle))
-
-    node.wait_until_signalled()
-
-    assert node.world.signals.taken == [{**SIGNAL, "Status": "SUCCESS"}]
-    assert node.stop(process)[0] == 0
