@@ -79,6 +79,7 @@ def _balancer(config: Config, network: Network, groups: SecurityGroups) -> elb.L
         Type="network",
         Scheme="internal" if internal else "internet-facing",
         Subnets=list(subnets),
+        **({} if internal or not network.public_ready else {"DependsOn": list(network.public_ready)}),
         # They can only be given at creation (Elastic Load Balancing: "Update the security groups for your NLB").
         SecurityGroups=[groups.api],
         LoadBalancerAttributes=[

@@ -24,6 +24,7 @@ class Network:
         zones: names of the private subnets' zones, in their order; empty when they are not known.
         nat_addresses: the public IPv4 addresses that nodes appear from, when the stack makes them.
         ready: logical ids of what must exist before a node boots and until it is gone (routes, endpoints).
+        public_ready: the same for what has a public address.
     """
 
     vpc_id: Ref
@@ -33,6 +34,7 @@ class Network:
     zones: tuple[str, ...]
     nat_addresses: tuple[Ref, ...]
     ready: tuple[str, ...]
+    public_ready: tuple[str, ...]
 
 
 def add_network(template: Template, config: Config, found: Found) -> Network:
@@ -52,6 +54,7 @@ def add_network(template: Template, config: Config, found: Found) -> Network:
         zones=found.zones,
         nat_addresses=vpc.nat_addresses,
         ready=vpc.ready,
+        public_ready=vpc.public_ready,
     )
 
 
@@ -93,6 +96,7 @@ def _existing(template: Template, existing: ExistingVpc, found: Found, cidr: Ref
         zones=tuple(subnet.zone for subnet in found.private_subnets),
         nat_addresses=(),
         ready=(),
+        public_ready=(),
     )
 
 

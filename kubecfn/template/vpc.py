@@ -26,6 +26,7 @@ class Vpc:
         public_subnets: likewise.
         nat_addresses: the NAT gateways' public IPv4 addresses.
         ready: logical ids after which a private subnet reaches the internet and S3.
+        public_ready: logical ids after which a public subnet is reached from the internet.
     """
 
     id: Ref
@@ -33,6 +34,7 @@ class Vpc:
     public_subnets: tuple[Ref, ...]
     nat_addresses: tuple[GetAtt, ...]
     ready: tuple[str, ...]
+    public_ready: tuple[str, ...]
 
 
 def add_vpc(template: Template, config: Config, found: Found, cidr: Ref) -> Vpc:
@@ -74,6 +76,7 @@ def add_vpc(template: Template, config: Config, found: Found, cidr: Ref) -> Vpc:
             *(f"PrivateSubnet{n}Routes" for n in range(1, len(zones) + 1)),
             "S3Endpoint",
         ),
+        public_ready=("PublicRoute", *(f"PublicSubnet{n}Routes" for n in range(1, len(zones) + 1))),
     )
 
 
