@@ -8,11 +8,21 @@ import click
 
 from kubecfn import pki
 from kubecfn.cli.options import Where, cluster_options, output_option, yes_option
+from kubecfn.config import Config, found_from
+from kubecfn.config.found import domain_of
 from kubecfn.errors import DeclinedError, WrongUseError
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _spec(where: Where, config: Config) -> pki.PkiSpec:
+    """Return what the configuration says about its keys; AWS is asked only when the domain hangs on it."""
+    from kubecfn.assemble import pki_spec
+
+    known = domain_of(config, found_from(config)) is not None
+    return pki_spec(config, where.found(config, offline=known))
 
 
 @click.group()
@@ -24,19 +34,45 @@ def keys() -> None:
 @cluster_options
 def make_command(where: Where) -> None:
     """Make what is missing. Nothing that exists is overwritten."""
-    from kubecfn.assemble import pki_directory, pki_spec
+    from kubecfn.assemble import pki_directory
 
     config = where.config()
-    report = pki.make(pki_directory(where.build, config), pki_spec(config, where.profile), now=_now())
+    report = pki.make(pki_directory(where.build, config), _spec(where, config), now=_now())
+    _tell(report, where)
+
+
+def _tell(report: pki.Report, where: Where) -> None:
+    """Say what `make` did, and what is due."""
+    if report.resumed:
+        click.echo("Completed first: a write that had been stopped.")
     click.echo(f"Made: {', '.join(report.made) or 'nothing; everything was there'}.")
     if report.renewed:
-        click.echo(f"Renewed, being in the last quarter of their life: {', '.join(report.renewed)}.")
+        click.echo(
+            f"Renewed: {', '.join(report.renewed)} (in the last quarter of their life, or made from what is new); "
+            "the old ones are below replaced/."
+        )
     if report.due:
         click.echo(
             f"Due: {', '.join(report.due)}. Renew them with: {where.command('keys replace ' + ' '.join(report.due))}"
         )
     for note in report.notes:
         click.echo(f"Note: {note}")
+
+
+@keys.command("pull")
+@cluster_options
+def pull_command(where: Where) -> None:
+    """Fetch the keys of a cluster that runs, from its controllers' bundle, onto a machine that has none."""
+    from kubecfn.assemble import pki_directory
+    from kubecfn.deploy.aws import connect
+    from kubecfn.deploy.pull import pull
+
+    config = where.config()
+    directory, spec = pki_directory(where.build, config), _spec(where, config)
+    files = pull(connect(config.region, where.profile), config.name, config.name)
+    restored = pki.restore(directory, files, spec, now=_now())
+    click.echo(f"Pulled into {directory}: {', '.join(restored.made)}.")
+    _tell(pki.make(directory, spec, now=_now()), where)
 
 
 @keys.command("show")
@@ -77,16 +113,13 @@ def show_command(where: Where, output: str) -> None:
 @yes_option
 def replace_command(names: tuple[str, ...], where: Where, yes: bool) -> None:
     """Replace NAMES and what hangs below them; the old files are kept aside. Asks for the cluster's name."""
-    from kubecfn.assemble import pki_directory, pki_spec
+    from kubecfn.assemble import pki_directory
     from kubecfn.cli.console import print_table
 
     config = where.config()
     directory = pki_directory(where.build, config)
     plan = pki.replacement_plan(directory, names)
-    rows = [
-        (one.name, one.because and f"signed by {one.because}", ", ".join(one.files) or "missing", one.consequence)
-        for one in plan
-    ]
+    rows = [(one.name, _because(one), ", ".join(one.files) or "missing", one.consequence) for one in plan]
     print_table(f"To be replaced for {config.name}", ("what", "because", "files", "what it means"), rows)
     if yes:
         raise WrongUseError(
@@ -98,17 +131,23 @@ def replace_command(names: tuple[str, ...], where: Where, yes: bool) -> None:
     )
     if typed != config.name:
         raise DeclinedError("Nothing was replaced.")
-    report = pki.replace(directory, names, pki_spec(config, where.profile), now=_now())
+    report = pki.replace(directory, names, _spec(where, config), now=_now())
     click.echo(f"Replaced: {', '.join(report.renewed + report.made)}. The next apply rolls the nodes that use them.")
+
+
+def _because(one: pki.Replacement) -> str:
+    """Say why an item is dragged along: certificates are signed, a kubeconfig is made from one."""
+    link = "made from" if one.name == "kubeconfig" else "signed by"
+    return one.because and f"{link} {one.because}"
 
 
 @click.command()
 @cluster_options
 def kubeconfig(where: Where) -> None:
     """Print where the admin kubeconfig is; it is re-issued in the last quarter of its life."""
-    from kubecfn.assemble import pki_directory, pki_spec
+    from kubecfn.assemble import pki_directory
 
     config = where.config()
     directory = pki_directory(where.build, config)
-    pki.make(directory, pki_spec(config, where.profile), now=_now())
+    pki.make(directory, _spec(where, config), now=_now())
     click.echo(directory / "kubeconfig")
