@@ -19,6 +19,9 @@ class LintFinding:
     path: str
     message: str
 
+    def __str__(self) -> str:
+        return f"{self.rule} {self.path}: {self.message}"
+
 
 def lint(text: str, region: str) -> list[LintFinding]:
     """Return every error and warning that cfn-lint has of a template for a region; empty when clean.
