@@ -147,11 +147,10 @@ class Queue:
     def _deliver(self, queued: _Queued, arn: str, body: str) -> None:
         """Deliver as the function's role: it needs the right to, as on AWS."""
         kind, region = arn.split(":")[2], arn.split(":")[3]
-        session = self._functions.session(queued.region, queued.name)
-        if session is None:
+        client = self._functions.client_as(queued.region, queued.name, kind, region)
+        if client is None:
             LOG.warning("the record of %s did not reach %s: no environment is left to act for", queued.name, arn)
             return
-        client = session.client(kind, region_name=region, endpoint_url=self._world.endpoint())
         match kind:
             case "sqs":
                 url = client.get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]

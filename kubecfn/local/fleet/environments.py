@@ -15,6 +15,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Mapping
@@ -49,11 +50,32 @@ class Result:
     log: str
 
 
+class RoleClients:
+    """Makes boto3 clients for given credentials; one session for all, because reading a service's model is slow."""
+
+    def __init__(self) -> None:
+        self._session: Any = boto3.Session()
+        self._lock = threading.Lock()
+
+    def __call__(self, service: str, region: str, endpoint: str, keys: Mapping[str, Any]) -> Any:
+        """Return a client that acts with these credentials of STS."""
+        with self._lock:
+            return self._session.client(
+                service,
+                region_name=region,
+                endpoint_url=endpoint,
+                aws_access_key_id=keys["AccessKeyId"],
+                aws_secret_access_key=keys["SecretAccessKey"],
+                aws_session_token=keys["SessionToken"],
+            )
+
+
 class Environment:
     """A warm environment of one function as it is configured now.
 
     Args:
         world: surroundings.
+        clients: makes clients that act as the role.
         configuration: GetFunctionConfiguration's answer.
         region: the function's.
         code: the zip.
@@ -62,8 +84,11 @@ class Environment:
         ServiceError: the role cannot be assumed, or the runtime is not Python.
     """
 
-    def __init__(self, world: World, configuration: Mapping[str, Any], region: str, code: bytes) -> None:
+    def __init__(
+        self, world: World, clients: RoleClients, configuration: Mapping[str, Any], region: str, code: bytes
+    ) -> None:
         self.configuration = dict(configuration)
+        self._clients = clients
         self._world = world
         self._region = region
         self._born = time.monotonic()
@@ -92,14 +117,9 @@ class Environment:
         logging = self.configuration.get("LoggingConfig") or {}
         return str(logging.get("LogGroup") or f"/aws/lambda/{self.configuration['FunctionName']}")
 
-    def session(self) -> Any:
-        """Return a session that acts as the function's role: for what Lambda does in its name."""
-        return boto3.Session(
-            self._keys["AccessKeyId"],
-            self._keys["SecretAccessKey"],
-            self._keys["SessionToken"],
-            region_name=self._region,
-        )
+    def client(self, service: str, region: str) -> Any:
+        """Return a boto3 client that acts as the function's role: for what Lambda does in its name."""
+        return self._clients(service, region, self._world.endpoint(), self._keys)
 
     def run(self, event: Any, request_id: str) -> Result:
         """Run one event and wait for its end, for a crash, or for the timeout; the last two end the environment."""
@@ -220,7 +240,7 @@ class Environment:
         at = int(self._world.clock.now().timestamp() * 1000)
         try:
             if self._logs is None:
-                self._logs = self.session().client("logs", endpoint_url=self._world.endpoint())
+                self._logs = self.client("logs", self._region)
                 self._make_stream()
             lines = [{"timestamp": at, "message": line} for line in text.splitlines() if line]
             self._logs.put_log_events(logGroupName=self.log_group, logStreamName=self.stream, logEvents=lines)

@@ -18,7 +18,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from kubecfn.local.api import Answer, Call, ServiceError
-from kubecfn.local.fleet.environments import Environment, Result
+from kubecfn.local.fleet.environments import Environment, Result, RoleClients
 from kubecfn.local.world import World
 
 LARGEST = {"RequestResponse": 6 * 1024 * 1024, "Event": 1024 * 1024, "DryRun": 6 * 1024 * 1024}
@@ -36,6 +36,7 @@ class _Pool:
     lock: threading.Lock = field(default_factory=threading.Lock)
     idle: list[Environment] = field(default_factory=list)
     busy: set[Environment] = field(default_factory=set)
+    last: Environment | None = None
 
 
 class Functions:
@@ -52,6 +53,7 @@ class Functions:
         self._code_of = code_of
         self._concurrency = concurrency
         self._lock = threading.Lock()
+        self._clients = RoleClients()
         self._pools: dict[tuple[str, str], _Pool] = {}
         self._closed = False
 
@@ -87,12 +89,11 @@ class Functions:
         found.pop("ResponseMetadata", None)
         return found
 
-    def session(self, region: str, name: str) -> Any:
-        """Return a boto3 session that acts as a function's role, or None when no environment of it is left."""
-        pool = self._pool(region, name)
-        with pool.lock:
-            environments = [*pool.idle, *pool.busy]
-        return environments[0].session() if environments else None
+    def client_as(self, region: str, name: str, service: str, service_region: str) -> Any:
+        """Return a boto3 client that acts as a function's role, or None when it never had an environment."""
+        with self._lock:
+            pool = self._pools.get((region, name))
+        return pool.last.client(service, service_region) if pool and pool.last else None
 
     def close(self) -> None:
         """End every environment; what runs is cut."""
@@ -123,9 +124,11 @@ class Functions:
                     pool.busy.add(found)
                     return found
                 found.close()
-        made = Environment(self._world, configuration, region, self._code_of(region, configuration["FunctionName"]))
+        code = self._code_of(region, configuration["FunctionName"])
+        made = Environment(self._world, self._clients, configuration, region, code)
         with pool.lock:
             pool.busy.add(made)
+            pool.last = made
         return made
 
 

@@ -16,7 +16,7 @@ from kubecfn.local.api import Answer, Call, ServiceError
 from kubecfn.local.fleet.lifecycle import hook_from
 from kubecfn.local.fleet.model import Book, Group, Member
 from kubecfn.local.fleet.placement import POLICIES
-from kubecfn.local.fleet.sources import check_template, zones_of
+from kubecfn.local.fleet.sources import check_target_groups, check_template, zones_of
 from kubecfn.local.fleet.tagging import tag_answers, tags_from
 from kubecfn.local.world import partition_of
 
@@ -70,6 +70,7 @@ def create(book: Book, call: Call) -> Answer:
     _check_policies(settings)
     settings.update(check_template(book.world, call.region, settings))
     zones = zones_of(book.world, call.region, settings)
+    check_target_groups(book.world, call.region, settings["TargetGroupARNs"])
     hooks = [hook_from(spec) for spec in params.get("LifecycleHookSpecificationList") or []]
     partition = partition_of(call.region)
     settings.setdefault(

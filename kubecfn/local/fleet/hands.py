@@ -90,12 +90,13 @@ class Hands:
                     LOG.warning("instance %s could not be terminated yet: %s", member.id, error)
                     self.world.clock.wait(self._closed, RETRY_AFTER)
             self.notices.instance_state(group.region, member.id, "terminated")
-            self._switching_off.discard(threading.current_thread())
             ended()
 
-        thread = threading.Thread(target=work, name=f"off-{member.id}", daemon=True)
-        self._switching_off.add(thread)
-        thread.start()
+        self._in_background(member.id, work)
+
+    def unplug(self, instance_id: str) -> None:
+        """End a machine, in a thread of its own."""
+        self._in_background(instance_id, lambda: self.machines.stop(instance_id))
 
     def not_running(self, group: Group, instance_ids: list[str]) -> dict[str, bool]:
         """Return those that do not run any more; True where EC2 says so, False where only the power is gone.
@@ -126,6 +127,19 @@ class Hands:
         self._closed.set()
         for thread in list(self._switching_off):
             thread.join(15)
+
+    def _in_background(self, instance_id: str, work: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                work()
+            except Exception:
+                LOG.exception("instance %s could not be switched off", instance_id)
+            finally:
+                self._switching_off.discard(threading.current_thread())
+
+        thread = threading.Thread(target=run, name=f"off-{instance_id}", daemon=True)
+        self._switching_off.add(thread)
+        thread.start()
 
     def _targets(self, group: Group, member: Member, target_group: str, operation: str) -> bool:
         call: Any = getattr(self.world.client("elbv2", group.region), operation)

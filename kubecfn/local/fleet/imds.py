@@ -83,7 +83,7 @@ class Imds:
         if not (path == "meta-data" or path.startswith("meta-data/")):
             return None
         name = path.removeprefix("meta-data").strip("/")
-        leaves = self._leaves()
+        leaves = self._leaves(name)
         if name in leaves:
             found = leaves[name]()
             return found.encode() if found else None
@@ -91,8 +91,8 @@ class Imds:
         below = sorted({_child(leaf.removeprefix(prefix)) for leaf in leaves if leaf.startswith(prefix)})
         return "\n".join(below).encode() if below else None
 
-    def _leaves(self) -> dict[str, Callable[[], str]]:
-        """Every path and how its value is made; those that cost a call are made when read."""
+    def _leaves(self, asked: str) -> dict[str, Callable[[], str]]:
+        """Every path and how its value is made. The role's name costs a call: it is made only when `asked` is about it."""
         it = self._instance
         fixed = {
             "ami-id": it.image_id,
@@ -116,8 +116,8 @@ class Imds:
             leaves["autoscaling/target-lifecycle-state"] = _always(state)
         if it.profile_arn:
             leaves["iam/info"] = self._info
-            role = self._role_name()
-            leaves[f"iam/security-credentials/{role}"] = self._role_credentials
+            if asked.startswith("iam") and (role := self._role_name()):
+                leaves[f"iam/security-credentials/{role}"] = self._role_credentials
         return leaves
 
     def _document(self) -> dict[str, Any]:
@@ -150,7 +150,10 @@ class Imds:
         if self._role is None:
             name = self._instance.profile_arn.rsplit("/", 1)[-1]
             profile = self._world.client("iam", self._instance.region).get_instance_profile(InstanceProfileName=name)
-            self._role = str(profile["InstanceProfile"]["Roles"][0]["Arn"])
+            roles = profile["InstanceProfile"]["Roles"]
+            if not roles:
+                return ""
+            self._role = str(roles[0]["Arn"])
         return self._role.rsplit("/", 1)[-1]
 
     def _role_credentials(self) -> str:
@@ -184,8 +187,9 @@ class MetadataServer:
         self._listening: dict[int, socket.socket] = {}
         self._read, self._write = socket.socketpair()
         self._selector.register(self._read, selectors.EVENT_READ)
-        self._thread: threading.Thread | None = None
         self._closed = False
+        self._thread = threading.Thread(target=self._run, name="imds", daemon=True)
+        self._thread.start()
 
     def serve(self, imds: Imds, address: str) -> Imds:
         """Listen for one instance on a free port of its address and write the endpoint into it."""
@@ -196,9 +200,6 @@ class MetadataServer:
         with self._lock:
             self._listening[id(imds)] = listener
             self._selector.register(listener, selectors.EVENT_READ, imds)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="imds", daemon=True)
-                self._thread.start()
         self._wake()
         return imds
 
@@ -214,8 +215,7 @@ class MetadataServer:
         """Stop listening for all and end the thread."""
         self._closed = True
         self._wake()
-        if self._thread:
-            self._thread.join()
+        self._thread.join()
         with self._lock:
             for listener in self._listening.values():
                 listener.close()

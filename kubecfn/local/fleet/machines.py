@@ -120,7 +120,7 @@ class ProcessMachines:
         self._machines: dict[str, _Machine] = {}
         self._off: set[str] = set()
         self._roots: dict[str, Path] = {}
-        self._server = MetadataServer()
+        self._server: MetadataServer | None = None
 
     def start(self, instance: Instance, world: World, target_state: TargetState) -> None:
         """Make the instance's folder, its metadata service and, when its user data is a script, its first process."""
@@ -128,7 +128,7 @@ class ProcessMachines:
         console = root / "var/log/cloud-init-output.log"
         for folder in ("etc", "root", "run", "tmp", "var/lib", "var/log"):
             (root / folder).mkdir(parents=True, exist_ok=True)
-        imds = self._server.serve(Imds(instance, world, target_state), loopback_of(instance.private_ip))
+        imds = self._metadata().serve(Imds(instance, world, target_state), loopback_of(instance.private_ip))
         init = None
         with console.open("wb") as out:
             if instance.user_data.startswith(b"#!"):
@@ -150,7 +150,7 @@ class ProcessMachines:
             _tell(machine.init, b"stop\n")
             _wait(machine.init, self._grace + 5.0)
         if machine:
-            self._server.forget(machine.imds)
+            self._metadata().forget(machine.imds)
 
     def kill(self, instance_id: str) -> None:
         """Cut the power: nothing of the instance runs any more, and no one was told."""
@@ -159,7 +159,7 @@ class ProcessMachines:
             _tell(machine.init, b"kill\n")
             _wait(machine.init, 5.0)
         if machine:
-            self._server.forget(machine.imds)
+            self._metadata().forget(machine.imds)
 
     def running(self, instance_id: str) -> bool:
         """Whether it is on. An instance whose user data has ended is still on."""
@@ -173,12 +173,21 @@ class ProcessMachines:
         return log.read_bytes() if log and log.exists() else b""
 
     def close(self) -> None:
-        """Cut the power of all that runs."""
+        """Cut the power of all that runs. What is started afterwards begins anew."""
         with self._lock:
             names = list(self._machines)
         for name in names:
             self.kill(name)
-        self._server.close()
+        with self._lock:
+            server, self._server = self._server, None
+        if server:
+            server.close()
+
+    def _metadata(self) -> MetadataServer:
+        with self._lock:
+            if self._server is None:
+                self._server = MetadataServer()
+            return self._server
 
     def _take(self, instance_id: str) -> _Machine | None:
         with self._lock:

@@ -116,6 +116,7 @@ class Member:
         launched: simulated instant.
         state: the API's LifecycleState.
         final: terminate without hooks and without retaining (forced deletion, or a retained instance let go).
+        on: its machine was switched on.
         gone: EC2 says it does not run any more, or its power was cut.
         targets: target groups it is registered in.
     """
@@ -130,6 +131,7 @@ class Member:
     state: str = "Pending"
     health: str = "Healthy"
     protected: bool = False
+    on: bool = False
     final: bool = False
     gone: bool = False
     targets: set[str] = field(default_factory=set)

@@ -109,7 +109,8 @@ class Reconciler:
     def _advance(self, group: Group, member: Member) -> None:
         match member.state:
             case "Pending":
-                self._enter(group, member, LAUNCHING)
+                if member.on or self._power_on(group, member):
+                    self._enter(group, member, LAUNCHING)
             case "Terminating":
                 self._leave_service(group, member)
                 self._enter(group, member, TERMINATING)
@@ -207,6 +208,8 @@ class Reconciler:
                 continue
             for instance_id, certain in dead.items():
                 self._mark_gone(group, instance_id, certain=certain)
+                if certain:
+                    self._unplug(group, instance_id)
 
     def _mark_gone(self, group: Group, instance_id: str, *, certain: bool) -> None:
         with self.book.lock:
@@ -216,6 +219,15 @@ class Reconciler:
             if member.state == "Terminating:Retained" or group.runs("HealthCheck"):
                 member.gone = True
                 member.health = "Unhealthy"
+
+    def _unplug(self, group: Group, instance_id: str) -> None:
+        """End the machine of an instance that EC2 already calls terminated or stopped, hooks or not."""
+        with self.book.lock:
+            member = group.members.get(instance_id)
+            if member is None or not member.on:
+                return
+            member.on = False
+        self.hands.unplug(instance_id)
 
     def _replace_unhealthy(self, group: Group) -> None:
         if not group.runs("ReplaceUnhealthy", "Terminate"):
@@ -294,8 +306,17 @@ class Reconciler:
             group.activities.appendleft(activity)
             if group.deleting:
                 member.state, member.final = "Terminating", True
-        self.hands.power_on(group, member)
         self._advance(group, member)
+        return True
+
+    def _power_on(self, group: Group, member: Member) -> bool:
+        try:
+            self.hands.power_on(group, member)
+        except (*FAILURES, OSError) as error:
+            LOG.warning("instance %s cannot be switched on yet: %s", member.id, error)
+            group.retry_at = self.clock.monotonic() + FIRST_RETRY
+            return False
+        member.on = True
         return True
 
     def _launch_failed(self, group: Group, activity: Activity, words: str) -> None:

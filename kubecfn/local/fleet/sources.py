@@ -89,6 +89,22 @@ def check_template(world: World, region: str, settings: Mapping[str, Any]) -> di
     return {"MixedInstancesPolicy": {**policy, "LaunchTemplate": template}}
 
 
+def check_target_groups(world: World, region: str, arns: list[str]) -> None:
+    """See that target groups exist.
+
+    Raises:
+        ServiceError: one does not.
+    """
+    if not arns:
+        return
+    try:
+        world.client("elbv2", region).describe_target_groups(TargetGroupArns=arns)
+    except ClientError as error:
+        raise ServiceError(
+            "ValidationError", "Provided Target Groups may not be valid. Please ensure they exist and try again."
+        ) from error
+
+
 def zones_of(world: World, region: str, settings: Mapping[str, Any]) -> dict[str, str]:
     """Return subnet -> zone for VPCZoneIdentifier, or for the default VPC's subnets in AvailabilityZones.
 

@@ -17,7 +17,7 @@ from kubecfn.local.clock import ScaledClock
 from kubecfn.local.embedded import EmbeddedAws
 from kubecfn.local.fleet.machines import ProcessMachines
 
-SPEED = 200.0
+SPEED = 400.0
 RETAIN = {"RetentionTriggers": {"TerminateHookAbandon": "retain"}}
 TERMINATE = {"RetentionTriggers": {"TerminateHookAbandon": "terminate"}}
 
@@ -176,6 +176,9 @@ def zipped(files):
 
 @pytest.fixture(scope="module")
 def running_cloud(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    # A few instances may be looked at more often than sixty.
+    patch.setattr("kubecfn.local.fleet.reconcile.HEALTH_AT_MOST_EVERY_REAL", 0.1)
     machines = ProcessMachines(grace=0.5)
     with EmbeddedAws(workdir=tmp_path_factory.mktemp("aws"), clock=ScaledClock(SPEED), machines=machines) as aws:
         ec2 = aws.client("ec2")
@@ -185,6 +188,7 @@ def running_cloud(tmp_path_factory):
             for number, zone in enumerate("abc")
         ]
         yield Cloud(aws, machines, [subnet["Subnet"]["SubnetId"] for subnet in subnets])
+    patch.undo()
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def test_nothing_is_replaced_while_the_process_is_suspended(cloud, process):
     cloud.asg.suspend_processes(AutoScalingGroupName=name, ScalingProcesses=[process])
     cloud.client("ec2").terminate_instances(InstanceIds=[victim])
 
-    cloud.stays(lambda: cloud.states(name) == {victim: "InService"}, seconds=0.8)
+    cloud.stays(lambda: cloud.states(name) == {victim: "InService"}, seconds=0.3)
 
     cloud.asg.resume_processes(AutoScalingGroupName=name, ScalingProcesses=[process])
     cloud.until(lambda: victim not in cloud.states(name) and cloud.in_service(name) == 1)
@@ -260,3 +260,13 @@ def test_a_group_with_instances_is_not_deleted_without_force(cloud):
     cloud.asg.delete_auto_scaling_group(AutoScalingGroupName=name)
 
     assert cloud.describe(name) is None
+
+
+def test_an_idle_group_costs_next_to_nothing(cloud):
+    """Between changes the fleet asks EC2 who is dead, and EventBridge what is scheduled: a handful of calls a second."""
+    cloud.group(6)
+    before = len(cloud.aws.recorder.internal)
+
+    cloud.aws.clock.sleep(200)
+
+    assert len(cloud.aws.recorder.internal) - before <= 12

@@ -99,7 +99,7 @@ def test_a_hook_that_times_out_under_retain_keeps_the_instance(cloud):
 @pytest.mark.parametrize(("default", "kept"), [("CONTINUE", True), ("ABANDON", False)])
 def test_a_hook_nobody_answers_takes_its_default(cloud, default, kept):
     """When HeartbeatTimeout runs out, DefaultResult decides: in service, or terminated and launched anew."""
-    specification = hook("LAUNCHING", heartbeat=60, default=default)
+    specification = hook("LAUNCHING", heartbeat=100, default=default)
     name = cloud.group(1, LifecycleHookSpecificationList=[specification], wait=False)
     [instance] = cloud.until(lambda: list(cloud.states(name)))
 
@@ -110,10 +110,10 @@ def test_a_hook_nobody_answers_takes_its_default(cloud, default, kept):
 
 def test_heartbeats_prolong_the_wait(cloud):
     """RecordLifecycleActionHeartbeat begins the timeout anew."""
-    name = cloud.group(1, LifecycleHookSpecificationList=[hook("LAUNCHING", heartbeat=200)], wait=False)
+    name = cloud.group(1, LifecycleHookSpecificationList=[hook("LAUNCHING", heartbeat=300)], wait=False)
     [instance] = cloud.until(lambda: [each for each, state in cloud.states(name).items() if state == "Pending:Wait"])
 
-    for _ in range(5):  # five times 50 s and more: longer than one timeout
+    for _ in range(4):  # four times 100 s and more: longer than one timeout
         cloud.stays(lambda: cloud.states(name) == {instance: "Pending:Wait"}, seconds=0.25)
         cloud.asg.record_lifecycle_action_heartbeat(
             AutoScalingGroupName=name, LifecycleHookName="hook", InstanceId=instance

@@ -260,3 +260,27 @@ def world(cloud, workdir):
         lambda: cloud.aws.endpoint,
         workdir,
     )
+
+
+def test_a_machine_ends_when_ec2_says_its_instance_is_terminated(cloud):
+    """Whoever terminates an instance through EC2 ends what runs on it, even while a hook still waits for it."""
+    hook = {"LifecycleHookName": "leave", "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING"}
+    name = cloud.group(1, user_data=DAEMON, LifecycleHookSpecificationList=[{**hook, "HeartbeatTimeout": 7200}])
+    [instance] = cloud.states(name)
+    daemon = cloud.until(
+        lambda: (file := cloud.machines.root(instance) / "run/daemon").exists() and file.read_text().strip()
+    )
+
+    cloud.client("ec2").terminate_instances(InstanceIds=[instance])
+
+    cloud.until(lambda: not alive(daemon))
+    cloud.until(lambda: cloud.states(name).get(instance) == "Terminating:Wait")
+
+
+def test_machines_can_be_used_again_after_close(cloud, tmp_path):
+    """Emptying the embedded AWS closes the machines and starts new ones."""
+    machines = ProcessMachines(grace=0.5)
+    for name in ("i-1", "i-2"):
+        machines.start(instance(name, "10.9.2.4", "#!/bin/sh\necho on\n"), world(cloud, tmp_path), lambda: "")
+        cloud.until(lambda found=name: machines.console(found) == b"on\n")
+        machines.close()
