@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from kubecfn.cli.options import output_option
 from kubecfn.errors import WrongUseError
 
 
@@ -25,7 +26,7 @@ def _refuse_without_extra() -> None:
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=4566, show_default=True, help="0 takes a free port.")
-@click.option("--region", default="eu-central-1", show_default=True)
+@click.option("--region", default="eu-central-1", show_default=True, help="The region that --env and the banner name.")
 @click.option(
     "--speed",
     type=click.FloatRange(0.1, 3600),
@@ -80,7 +81,7 @@ def local(port: int, region: str, speed: float, env_only: bool) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep what the demo wrote (keys, template, reports) in this folder.",
 )
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 def demo(speed: float, keep: Path | None, output: str) -> None:
     """Show the whole life of a cluster stack on the embedded AWS: no account, no credentials."""
     _refuse_without_extra()

@@ -54,7 +54,9 @@ class SubnetRef(Part):
     """One existing subnet, by ID or by its Name tag."""
 
     id: SubnetId | None = None
+    """Its ID."""
     name: str | None = Field(default=None, min_length=1, max_length=255)
+    """Its Name tag; one subnet of the VPC must have it."""
     zone: ZoneName | None = None
     """Its availability zone; looked up when it is not given."""
 
@@ -63,8 +65,11 @@ class ExistingVpc(Part):
     """An existing VPC, by ID, by its Name tag or by tags, with the subnets to use."""
 
     id: VpcId | None = None
+    """Its ID."""
     name: str | None = Field(default=None, min_length=1, max_length=255)
+    """Its Name tag; one VPC of the region must have it."""
     tags: dict[str, str] = Field(default_factory=dict, max_length=10)
+    """Tags that one VPC of the region must have, all of them."""
     cidr: Cidr | None = None
     """Its IPv4 network; looked up when it is not given."""
     private_subnets: tuple[SubnetRef, ...] = Field(min_length=1, max_length=6)
@@ -85,14 +90,18 @@ class Network(Part):
     nat_gateways: Literal["per-zone", "one"] = "per-zone"
     """One NAT gateway for each zone, or one for all (cheaper; its zone's outage is everybody's)."""
     vpc: ExistingVpc | None = None
+    """Use this one instead of making one."""
     pod_cidr: Cidr = "10.244.0.0/16"
+    """Addresses of pods, seen inside the cluster only."""
     service_cidr: Cidr = "10.96.0.0/16"
+    """Addresses of services, seen inside the cluster only."""
 
 
 class Api(Part):
     """The Kubernetes API's load balancer."""
 
     exposure: Literal["internal", "internet-facing"] = "internal"
+    """Whether the load balancer has private or public addresses."""
     allowed_cidrs: tuple[Cidr, ...] | None = Field(default=None, min_length=1, max_length=50)
     """Who may reach port 6443; default the VPC's own network. An internet-facing API has no default."""
     extra_sans: tuple[Domain, ...] = Field(default=(), max_length=20)
@@ -105,7 +114,9 @@ class Volume(Part):
     size: int = Field(default=100, ge=20, le=16384)
     """GiB."""
     type: VolumeType = "gp3"
+    """EBS volume type."""
     iops: int | None = Field(default=None, ge=100, le=64000)
+    """I/O operations a second; default the volume type's own."""
     throughput: int | None = Field(default=None, ge=125, le=1000)
     """MiB/s, gp3 only."""
     kms_key: str | None = Field(default=None, min_length=1, max_length=2048)
@@ -116,9 +127,13 @@ class Controllers(Part):
     """The control plane: one group of identical instances across the zones."""
 
     count: Literal[1, 3, 5] = 3
+    """How many; an even number would tolerate no more failures than one less."""
     instance_type: InstanceType = "m7i.large"
+    """EC2 instance type; it decides the architecture."""
     tenancy: Tenancy = "default"
+    """dedicated: on hardware that no other account uses."""
     volume: Volume = Field(default_factory=Volume)
+    """Root volume of each."""
     signal_timeout: Duration = "15m"
     """How long CloudFormation waits for a new controller's success signal."""
 
@@ -132,30 +147,42 @@ class Taint(Part):
     """A Kubernetes taint."""
 
     key: LabelKey
+    """Its key."""
     value: LabelValue = ""
+    """Its value; may be empty."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+    """What happens to pods that do not tolerate it."""
 
 
 class Pool(Part):
     """One pool of workers: its own auto scaling group, or one group for each zone."""
 
     name: PoolName
+    """Unique in the cluster."""
     instance_types: tuple[InstanceType, ...] = Field(default=("m7i.large",), min_length=1, max_length=20)
     """All of one architecture; several make a mixed group."""
     min: int = Field(default=1, ge=0, le=1000)
+    """Fewest workers in each group."""
     max: int = Field(default=3, ge=0, le=1000)
+    """Most workers in each group."""
     spot: bool = False
+    """Spot instances instead of on-demand ones."""
     on_demand_base: int = Field(default=0, ge=0, le=1000)
     """With spot: so many on-demand instances first."""
     zones: Literal["all", "each"] | Annotated[tuple[ZoneName, ...], Field(min_length=1, max_length=6)] = "all"
     """One group over all zones, one group for each zone, or one group over the named zones."""
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=50)
+    """Kubernetes labels of its nodes."""
     taints: tuple[Taint, ...] = Field(default=(), max_length=50)
+    """Kubernetes taints of its nodes."""
     tenancy: Tenancy = "default"
+    """dedicated: on hardware that no other account uses."""
     volume: Volume = Field(default_factory=Volume)
+    """Root volume of each."""
     batch: int = Field(default=1, ge=1, le=100)
     """How many workers a roll replaces at a time."""
     signal_timeout: Duration = "15m"
+    """How long CloudFormation waits for a new worker's success signal."""
 
     @property
     def architecture(self) -> str:
@@ -167,6 +194,7 @@ class Image(Part):
     """The pre-baked image, by AMI ID or by the SSM parameter that holds it, for each architecture in use."""
 
     ami: dict[Architecture, AmiId] = Field(default_factory=dict)
+    """AMI ID for each architecture."""
     ssm: dict[Architecture, SsmPath] = Field(default_factory=dict)
     """Read once when the template is emitted; the ID found stands in the template."""
 
@@ -175,6 +203,7 @@ class Backup(Part):
     """etcd snapshots in S3."""
 
     every: Duration = "5m"
+    """How often a snapshot is taken, when something has changed."""
     keep: Duration = "48h"
     """How long every snapshot is kept."""
     daily: Duration = "30d"
@@ -194,27 +223,42 @@ class Pki(Part):
     """The offline authorities."""
 
     keys: Literal["P-256", "RSA"] = "P-256"
+    """What authorities and certificates are made of; the service-account key is RSA always."""
 
 
 class Config(Part):
     """One cluster."""
 
     name: Name
+    """Names the stack and everything in it; cannot be changed later."""
     region: Region
+    """AWS region; decides the partition."""
     kubernetes: VersionText = DEFAULT_KUBERNETES
+    """Version, or minor version for its newest known patch."""
     etcd: FullVersion | None = None
     """Default: the version table's own for this Kubernetes minor."""
     dns: Dns
+    """The cluster's own hosted zone."""
     network: Network = Field(default_factory=Network)
+    """Where the cluster stands."""
     api: Api = Field(default_factory=Api)
+    """Who reaches the Kubernetes API."""
     controllers: Controllers = Field(default_factory=Controllers)
+    """The control plane."""
     pools: tuple[Pool, ...] = Field(default=(), max_length=50)
+    """Groups of workers."""
     image: Image = Field(default_factory=Image)
+    """What nodes boot from."""
     backup: Backup = Field(default_factory=Backup)
+    """etcd snapshots."""
     artifacts: Artifacts = Field(default_factory=Artifacts)
+    """Where bundles and function zips are."""
     pki: Pki = Field(default_factory=Pki)
+    """What keys are made of."""
     log_retention_days: RetentionDays = 30
+    """How long CloudWatch Logs keeps what nodes and functions write."""
     termination_protection: bool = True
+    """Whether CloudFormation refuses to delete the stack; `kubecfn delete` lifts it."""
     tags: dict[str, str] = Field(default_factory=dict, max_length=40)
     """Put on the stack and so on everything in it that takes tags."""
 
