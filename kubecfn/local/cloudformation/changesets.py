@@ -14,7 +14,7 @@ from datetime import datetime
 
 from kubecfn.local.api import ServiceError
 from kubecfn.local.cloudformation.diff import Change, Side, changes_between
-from kubecfn.local.cloudformation.refusals import change_set_missing
+from kubecfn.local.cloudformation.refusals import change_set_missing, invalid
 from kubecfn.local.cloudformation.resolver import Scope, resolve
 from kubecfn.local.cloudformation.stacks import Stack, Stacks, Wanted
 from kubecfn.local.cloudformation.surroundings import Surroundings
@@ -134,13 +134,19 @@ def changes_of(stack: Stack, wanted: Wanted, around: Surroundings) -> tuple[list
     with around.stacks.lock:
         previous = stack.wanted if stack.status != "REVIEW_IN_PROGRESS" else None
         live = {name: one for name, one in stack.resources.items() if one.physical_id and one.status not in _GONE}
+    kinds = {name: str(definition["Type"]) for name, definition in wanted.template.resources.items()}
+    if moved := sorted(name for name, one in live.items() if kinds.get(name, one.type) != one.type):
+        raise invalid(
+            "Update of resource type is not permitted. The new template modifies resource type of the following "
+            f"resources: [{', '.join(moved)}]"
+        )
     scope = around.scope(stack, wanted)
     if previous is None:
         return changes_between({}, None, Side(scope, wanted.tags), stack.region), False
     old = around.scope(stack, previous)
     names = old.parameters.keys() | scope.parameters.keys()
-    moved = frozenset(name for name in names if _value(old, name) != _value(scope, name))
-    changes = changes_between(live, Side(old, previous.tags), Side(scope, wanted.tags, moved), stack.region)
+    changed = frozenset(name for name in names if _value(old, name) != _value(scope, name))
+    changes = changes_between(live, Side(old, previous.tags), Side(scope, wanted.tags, changed), stack.region)
     same_outputs = previous.template.outputs == wanted.template.outputs and _outputs(old) == _outputs(scope)
     pending = len(live) != len(stack.resources) or stack.status.endswith("_FAILED")
     return changes, not changes and same_outputs and previous.tags == wanted.tags and not pending

@@ -138,13 +138,9 @@ def check_template(text: Template, region: str) -> None:
     for name, attribute in graph.references([dict(text.resources), dict(text.outputs)]):
         if attribute is None or name not in text.resources:
             continue
-        kind = str(text.resources[name]["Type"])
-        schema = schema_of(kind, region)
-        if (
-            schema
-            and not any(attribute == known or attribute.startswith(f"{known}.") for known in schema.read_only)
-            and schema.read_only
-        ):
+        schema = schema_of(str(text.resources[name]["Type"]), region)
+        known = schema.readable if schema else frozenset()
+        if not any(attribute == one or attribute.startswith(f"{one}.") for one in known):
             raise invalid(f"Template error: resource {name} does not support attribute type {attribute} in Fn::GetAtt")
 
 

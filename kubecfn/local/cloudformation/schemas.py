@@ -7,10 +7,11 @@ Read from the JSON files that cfn-lint ships, which are AWS's own resource provi
 from __future__ import annotations
 
 import functools
-import importlib.resources
+import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any, Literal
 
 Recreation = Literal["Never", "Conditionally", "Always"]
@@ -31,14 +32,14 @@ class Schema:
     Attributes:
         create_only: property paths whose change replaces the resource; ``*`` stands for any list index.
         conditional: property paths whose change may replace it.
-        read_only: names that ``Fn::GetAtt`` may ask for.
+        readable: names that ``Fn::GetAtt`` may ask for: read-only properties and, for older types, any top-level one.
         tags: the property that holds tags, or empty when the type cannot be tagged.
     """
 
     type: str
     create_only: tuple[Path, ...]
     conditional: tuple[Path, ...]
-    read_only: frozenset[str]
+    readable: frozenset[str]
     tags: str
 
     def recreation(self, path: Path) -> Recreation:
@@ -67,7 +68,15 @@ def _paths(schema: Mapping[str, Any], key: str) -> tuple[Path, ...]:
 
 @functools.cache
 def _text(folder: str, name: str) -> Any:
-    return json.loads((importlib.resources.files("cfnlint") / "data" / "schemas" / folder / f"{name}.json").read_text())
+    return json.loads((_folder() / folder / f"{name}.json").read_text())
+
+
+@functools.cache
+def _folder() -> FilePath:
+    """Find the files without importing cfn-lint, which takes longer than everything done with them here."""
+    spec = importlib.util.find_spec("cfnlint")
+    assert spec is not None
+    return FilePath(*(spec.submodule_search_locations or ())[:1]) / "data" / "schemas"
 
 
 @functools.cache
@@ -85,8 +94,9 @@ def schema_of(resource_type: str, region: str) -> Schema | None:
         type=resource_type,
         create_only=_paths(raw, "createOnlyProperties"),
         conditional=_paths(raw, "conditionalCreateOnlyProperties"),
-        read_only=frozenset(".".join(map(str, path)) for path in _paths(raw, "readOnlyProperties")),
-        tags=tagging.get("tagProperty", "").rpartition("/")[2] if tagging.get("taggable", True) else "",
+        readable=frozenset(".".join(map(str, path)) for path in _paths(raw, "readOnlyProperties"))
+        | frozenset(raw["properties"]),
+        tags=tagging.get("tagProperty", "/properties/Tags").rpartition("/")[2] if tagging.get("taggable") else "",
     )
 
 

@@ -166,10 +166,13 @@ class Work:
             self._fail(live if back else current, "UPDATE_FAILED", problem)
         finally:
             self.signals.close(self.stack, live.logical_id)
-        self._event(self._made(wanted, made), "UPDATE_COMPLETE")
+        self._event(wanted if back else self._made(wanted, made), "UPDATE_COMPLETE")
 
     def restore(self, old: Resource, *, skip: bool) -> None:
-        """Bring one resource back to what it was before the update.
+        """Bring one resource back to what it was before the update, with the values and attributes it had then.
+
+        So a group goes back to the launch template version whose instances it still has, and rolls only the new ones. AWS
+        does not say whether it resolves references anew here; this is the reading that changes least.
 
         Raises:
             OperationFailedError: after the failure has been written as an event.
@@ -184,10 +187,12 @@ class Work:
                 self.stack.garbage = [kept for kept in self.stack.garbage if kept.physical_id != old.physical_id]
                 self.stack.garbage += [replace(current, created_by=NEVER_KEPT)] if current.physical_id else []
             self._event(old, "UPDATE_COMPLETE")
-        elif retagged or current.status == "UPDATE_FAILED" or changed_paths(current.properties, old.properties):
+        elif changed_paths(current.properties, old.properties) or (retagged and current.updated != old.updated):
             self._modify(current, old, back=True)
-        elif current.status != old.status or current.definition != old.definition:
-            self.around.stacks.put(self.stack, old, event=current.updated != old.updated)
+        elif current.status == "UPDATE_FAILED" or current.definition != old.definition:
+            self.around.stacks.put(
+                self.stack, replace(old, status="UPDATE_COMPLETE"), event=current.updated != old.updated
+            )
 
     def delete(self, resource: Resource, *, keep: bool) -> None:
         """Delete a resource, or leave it to its owner when a policy says so.

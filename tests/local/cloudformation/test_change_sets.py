@@ -1,0 +1,453 @@
+"""Change sets, after the User Guide, "Update CloudFormation stacks using change sets" and "Example change sets"."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from typing import Any
+
+import pytest
+
+from kubecfn.local.api import ServiceError
+
+NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
+
+# The template of "Example change sets for CloudFormation stacks", as far as its types are known here.
+INSTANCE: dict[str, Any] = {
+    "Parameters": {
+        "Purpose": {"Type": "String", "Default": "testing", "AllowedValues": ["testing", "production"]},
+        "KeyPairName": {"Type": "AWS::EC2::KeyPair::KeyName", "Default": "old-key"},
+        "InstanceType": {"Type": "String", "Default": "t2.micro"},
+    },
+    "Resources": {
+        "MyEC2Instance": {
+            "Type": "AWS::EC2::Instance",
+            "Properties": {
+                "KeyName": {"Ref": "KeyPairName"},
+                "InstanceType": {"Ref": "InstanceType"},
+                "ImageId": "ami-8fcee4e5",
+                "Tags": [{"Key": "Purpose", "Value": {"Ref": "Purpose"}}],
+            },
+        }
+    },
+}
+NETWORK: dict[str, Any] = {
+    "Resources": {
+        "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16", "EnableDnsSupport": True}},
+        "Subnet": {"Type": "AWS::EC2::Subnet", "Properties": {"VpcId": {"Ref": "Vpc"}, "CidrBlock": "10.0.1.0/24"}},
+        "Note": {
+            "Type": "AWS::SSM::Parameter",
+            "Properties": {"Type": "String", "Value": {"Fn::GetAtt": ["Vpc", "CidrBlock"]}},
+        },
+    }
+}
+GROUP: dict[str, Any] = {
+    "Parameters": {"Ami": {"Type": "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>", "Default": "/ami"}},
+    "Resources": {
+        "Lt": {"Type": "AWS::EC2::LaunchTemplate", "Properties": {"LaunchTemplateData": {"ImageId": {"Ref": "Ami"}}}},
+        "Group": {
+            "Type": "AWS::AutoScaling::AutoScalingGroup",
+            "Properties": {
+                "MinSize": "0",
+                "MaxSize": "2",
+                "LaunchTemplate": {
+                    "LaunchTemplateId": {"Ref": "Lt"},
+                    "Version": {"Fn::GetAtt": ["Lt", "LatestVersionNumber"]},
+                },
+            },
+        },
+    },
+}
+
+
+def edited(template: dict[str, Any], *path: str, to: Any) -> dict[str, Any]:
+    """The template with one value below Resources set; None takes it away."""
+    made = copy.deepcopy(template)
+    *above, last = path
+    node = made["Resources"]
+    for key in above:
+        node = node.setdefault(key, {})
+    if to is None:
+        del node[last]
+    else:
+        node[last] = to
+    return made
+
+
+def key(name: str, value: str) -> dict[str, Any]:
+    """One parameter of a request."""
+    return {"ParameterKey": name, "ParameterValue": value}
+
+
+def reasons(change: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """Source, evaluation and cause of each detail."""
+    return {(one["ChangeSource"], one["Evaluation"], one.get("CausingEntity", "")) for one in change["Details"]}
+
+
+def test_a_tag_edited_in_the_template_is_in_scope_tags_and_never_replaces(account):
+    """First example of the page: Scope Tags, Static, DirectModification, no replacement."""
+    account.create("web", INSTANCE)
+    tags = [{"Key": "Purpose", "Value": "other"}]
+
+    change = account.changes("web", edited(INSTANCE, "MyEC2Instance", "Properties", "Tags", to=tags))["MyEC2Instance"]
+
+    assert (change["Action"], change["Scope"], change["Replacement"]) == ("Modify", ["Tags"], "False")
+    assert change["Details"][0]["Target"] == {
+        "Attribute": "Tags", "RequiresRecreation": "Never", "Path": "/Properties/Tags/0/Value", "BeforeValue": "testing",
+        "AfterValue": "other", "AttributeChangeType": "Modify",
+    }  # fmt: skip
+    assert reasons(change) == {("DirectModification", "Static", "")}
+
+
+def test_a_parameter_that_replaces_is_told_twice(account):
+    """Third example: KeyName is Static by ParameterReference KeyPairName, and Dynamic by DirectModification; Replacement True."""
+    account.create("web", INSTANCE)
+
+    change = account.changes("web", INSTANCE, Parameters=[key("KeyPairName", "new-key")])["MyEC2Instance"]
+
+    assert (change["Replacement"], change["PolicyAction"]) == ("True", "ReplaceAndDelete")
+    assert {one["Target"]["Name"] for one in change["Details"]} == {"KeyName"}
+    assert reasons(change) == {("ParameterReference", "Static", "KeyPairName"), ("DirectModification", "Dynamic", "")}
+
+
+@pytest.mark.parametrize(
+    ("resource", "path", "value", "replacement", "recreation"),
+    [
+        ("Vpc", ("Properties", "CidrBlock"), "10.9.0.0/16", "True", "Always"),
+        ("Vpc", ("Properties", "EnableDnsSupport"), False, "False", "Never"),
+        ("Vpc", ("Properties", "InstanceTenancy"), "dedicated", "Conditional", "Conditionally"),
+    ],
+)
+def test_replacement_follows_the_property(account, resource, path, value, replacement, recreation):
+    """AWS: "Update requires" of each property: always, never, or conditionally a new resource."""
+    account.create("web", NETWORK)
+
+    change = account.changes("web", edited(NETWORK, resource, *path, to=value))[resource]
+
+    assert change["Replacement"] == replacement
+    assert {one["Target"]["RequiresRecreation"] for one in change["Details"]} == {recreation}
+
+
+def test_a_replaced_resource_reaches_what_refers_to_it(account):
+    """References of a replaced resource are Dynamic: what they force is Conditional until the update knows."""
+    account.create("web", NETWORK)
+
+    changes = account.changes("web", edited(NETWORK, "Vpc", "Properties", "CidrBlock", to="10.9.0.0/16"))
+
+    assert {name: change["Replacement"] for name, change in changes.items()} == {
+        "Vpc": "True", "Subnet": "Conditional", "Note": "False",
+    }  # fmt: skip
+    assert reasons(changes["Subnet"]) == {("ResourceReference", "Dynamic", "Vpc")}
+    assert reasons(changes["Note"]) == {("ResourceAttribute", "Dynamic", "Vpc.CidrBlock")}
+    assert changes["Subnet"]["Details"][0]["Target"]["AfterValue"] == "{{changeSet:KNOWN_AFTER_APPLY}}"
+
+
+def test_a_resource_changed_in_place_moves_attributes_but_no_references(account):
+    """A Ref of a resource that keeps its physical id is no change; an attribute may be."""
+    account.create("web", NETWORK)
+
+    changes = account.changes("web", edited(NETWORK, "Vpc", "Properties", "EnableDnsSupport", to=False))
+
+    assert set(changes) == {"Vpc", "Note"}
+
+
+def test_an_image_behind_parameter_store_is_noticed(account):
+    """SSM-typed parameters are read when the change set is made; the group changes through the template's version."""
+    account.ssm["/ami"] = "ami-1"
+    account.create("web", GROUP)
+    account.ssm["/ami"] = "ami-2"
+
+    seen = account.look("web", GROUP)
+
+    changes = {change["ResourceChange"]["LogicalResourceId"]: change["ResourceChange"] for change in seen["Changes"]}
+    assert seen["Parameters"] == [{"ParameterKey": "Ami", "ParameterValue": "/ami", "ResolvedValue": "ami-2"}]
+    assert (changes["Lt"]["Replacement"], changes["Group"]["Replacement"]) == ("False", "Conditional")
+    assert ("ParameterReference", "Static", "Ami") in reasons(changes["Lt"])
+    assert reasons(changes["Group"]) == {("ResourceAttribute", "Dynamic", "Lt.LatestVersionNumber")}
+
+
+def test_what_is_new_and_what_goes_is_told_with_its_context(account):
+    """Last example: Add has no physical id and an AfterContext, Remove has both ids and a policy."""
+    account.create("web", NETWORK)
+    new = edited(NETWORK, "Note", to={"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": "x"}})
+    new["Resources"]["Topic"] = new["Resources"].pop("Note")
+
+    changes = account.changes("web", new)
+
+    assert {name: change["Action"] for name, change in changes.items()} == {"Note": "Remove", "Topic": "Add"}
+    assert json.loads(changes["Topic"]["AfterContext"]) == {"Properties": {"DisplayName": "x"}}
+    assert "PhysicalResourceId" not in changes["Topic"]
+    assert "Replacement" not in changes["Topic"]
+    assert changes["Note"]["PolicyAction"] == "Delete"
+    assert json.loads(changes["Note"]["BeforeContext"])["Properties"]["Type"] == "String"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "old", "new"),
+    [
+        ("DeletionPolicy", None, "Retain"),
+        ("UpdateReplacePolicy", "Retain", "Delete"),
+        ("Metadata", {"a": 1}, {"a": 2}),
+        ("UpdatePolicy", None, {"AutoScalingRollingUpdate": {"MaxBatchSize": 2}}),
+        ("CreationPolicy", None, {"ResourceSignal": {"Count": 1}}),
+    ],
+)
+def test_a_resource_attribute_alone_is_a_change_in_its_own_scope(account, attribute, old, new):
+    """ResourceChange: Scope names the attribute; nothing is replaced and nothing else is touched."""
+    before = edited(NETWORK, "Vpc", attribute, to=old) if old else NETWORK
+    account.create("web", before)
+
+    changes = account.changes("web", edited(before, "Vpc", attribute, to=new))
+
+    assert set(changes) == {"Vpc"}
+    assert (changes["Vpc"]["Scope"], changes["Vpc"]["Replacement"]) == ([attribute], "False")
+
+
+def test_the_policies_decide_what_becomes_of_the_old(account):
+    """PolicyAction: DeletionPolicy of what is removed, UpdateReplacePolicy of what is replaced."""
+    kept = edited(
+        edited(NETWORK, "Note", "DeletionPolicy", to="RetainExceptOnCreate"), "Vpc", "UpdateReplacePolicy", to="Retain"
+    )
+    account.create("web", kept)
+
+    changes = account.changes(
+        "web", edited(edited(kept, "Note", to=None), "Vpc", "Properties", "CidrBlock", to="10.9.0.0/16")
+    )
+
+    assert (changes["Note"]["PolicyAction"], changes["Vpc"]["PolicyAction"]) == ("Retain", "ReplaceAndRetain")
+
+
+def test_stack_tags_reach_every_resource_that_has_tags(account):
+    """AWS: "Resource tag": a change of the stack's tags alone is a change, in scope Tags, of every taggable resource."""
+    account.create("web", NETWORK, Tags=[{"Key": "team", "Value": "a"}])
+
+    changes = account.changes("web", NETWORK, Tags=[{"Key": "team", "Value": "b"}])
+
+    assert {name: change["Scope"] for name, change in changes.items()} == {
+        name: ["Tags"] for name in ("Note", "Subnet", "Vpc")
+    }
+    assert account.look("web", NETWORK, "same")["Status"] == "FAILED"
+
+
+def test_without_changes_a_change_set_fails_with_aws_words(account):
+    """Same template, same values, even written otherwise: FAILED and UNAVAILABLE, and it cannot be executed."""
+    account.create("web", NETWORK)
+    rewritten = json.dumps(edited(NETWORK, "Vpc", "Properties", "EnableDnsSupport", to="true"), indent=8)
+
+    seen = account.look("web", rewritten)
+
+    assert (seen["Status"], seen["ExecutionStatus"], seen["StatusReason"]) == ("FAILED", "UNAVAILABLE", NO_CHANGES)
+    with pytest.raises(ServiceError, match=r"cannot be executed in its current status of \[FAILED\]") as refused:
+        account.call("ExecuteChangeSet", ChangeSetName=seen["ChangeSetId"])
+    assert refused.value.code == "InvalidChangeSetStatus"
+
+
+def test_a_depends_on_alone_is_no_change(account):
+    """DependsOn is not a part of a resource that can be updated."""
+    account.create("web", NETWORK)
+
+    assert account.look("web", edited(NETWORK, "Note", "DependsOn", to="Subnet"))["Status"] == "FAILED"
+
+
+def test_an_output_alone_can_be_executed(account):
+    """A new output changes no resource, yet there is something to execute."""
+    account.create("web", NETWORK)
+
+    seen = account.look("web", NETWORK | {"Outputs": {"V": {"Value": {"Ref": "Vpc"}}}})
+
+    assert (seen["Status"], seen["Changes"]) == ("CREATE_COMPLETE", [])
+    account.call("ExecuteChangeSet", ChangeSetName=seen["ChangeSetId"])
+    assert account.settled("web")["Outputs"] == [{"OutputKey": "V", "OutputValue": "vpc-1"}]
+
+
+def test_values_are_shown_only_on_request(account):
+    """IncludePropertyValues: contexts, paths and values; without it none of them."""
+    account.create("web", NETWORK)
+    seen = account.look("web", edited(NETWORK, "Vpc", "Properties", "CidrBlock", to="10.9.0.0/16"))
+
+    plain = account.call("DescribeChangeSet", ChangeSetName=seen["ChangeSetId"])
+
+    assert "10.9.0.0/16" in json.dumps(seen, default=str)
+    assert "10.9.0.0/16" not in json.dumps(plain, default=str)
+
+
+def test_a_stack_can_begin_as_a_change_set(account):
+    """ChangeSetType CREATE makes a stack in REVIEW_IN_PROGRESS without resources; executing creates it."""
+    seen = account.look("web", NETWORK, ChangeSetType="CREATE")
+    assert account.stack("web")["StackStatus"] == "REVIEW_IN_PROGRESS"
+    assert {change["ResourceChange"]["Action"] for change in seen["Changes"]} == {"Add"}
+
+    account.call("ExecuteChangeSet", ChangeSetName="look", StackName="web")
+
+    stack = account.settled("web")
+    assert (stack["StackStatus"], stack["ChangeSetId"]) == ("CREATE_COMPLETE", seen["ChangeSetId"])
+    assert account.call("DescribeChangeSet", ChangeSetName=seen["ChangeSetId"])["ExecutionStatus"] == "EXECUTE_COMPLETE"
+
+
+def test_a_stack_in_review_can_have_several_first_change_sets(account):
+    """They share the stack; once it exists, CREATE is refused."""
+    first, second = (account.look("web", NETWORK, name, ChangeSetType="CREATE") for name in ("one", "two"))
+
+    assert first["StackId"] == second["StackId"]
+    account.call("ExecuteChangeSet", ChangeSetName="two", StackName="web")
+    account.settled("web")
+    with pytest.raises(ServiceError, match="already exists and cannot be created again with the changeSet"):
+        account.look("web", NETWORK, "three", ChangeSetType="CREATE")
+
+
+def test_executing_one_deletes_the_others(account):
+    """AWS: "CloudFormation deletes all change sets associated with the stack because they aren't valid for the updated stack"."""
+    account.create("web", NETWORK)
+    for name, cidr in (("one", "10.8.0.0/16"), ("two", "10.9.0.0/16")):
+        account.look("web", edited(NETWORK, "Vpc", "Properties", "CidrBlock", to=cidr), name)
+
+    account.call("ExecuteChangeSet", ChangeSetName="one", StackName="web")
+    account.settled("web")
+
+    assert [row["ChangeSetName"] for row in account.call("ListChangeSets", StackName="web")["Summaries"]] == ["one"]
+    with pytest.raises(ServiceError, match=r"ChangeSet \[two\] does not exist") as refused:
+        account.call("ExecuteChangeSet", ChangeSetName="two", StackName="web")
+    assert (refused.value.code, refused.value.status) == ("ChangeSetNotFound", 404)
+    with pytest.raises(ServiceError, match=r"current execution status of \[EXECUTE_COMPLETE\]"):
+        account.call("ExecuteChangeSet", ChangeSetName="one", StackName="web")
+
+
+def test_an_update_beside_makes_a_change_set_obsolete(account):
+    """What a change set saw is no longer true once somebody else has updated the stack."""
+    account.create("web", NETWORK)
+    account.look("web", edited(NETWORK, "Vpc", "Properties", "CidrBlock", to="10.8.0.0/16"), "mine")
+    account.update("web", edited(NETWORK, "Vpc", "Properties", "EnableDnsSupport", to=False))
+
+    with pytest.raises(ServiceError, match=r"current execution status of \[OBSOLETE\]") as refused:
+        account.call("ExecuteChangeSet", ChangeSetName="mine", StackName="web")
+    assert refused.value.code == "InvalidChangeSetStatus"
+
+
+def test_names_are_unique_but_a_repeated_request_is_answered_again(account):
+    """AlreadyExistsException for a second one of a name; the same ClientToken is the same request."""
+    account.create("web", INSTANCE)
+    params = {"StackName": "web", "ChangeSetName": "a", "TemplateBody": json.dumps(INSTANCE), "ClientToken": "t-1"}
+    first = account.call("CreateChangeSet", **params)
+    account.seen(first["Id"])
+
+    assert account.call("CreateChangeSet", **params)["Id"] == first["Id"]
+    with pytest.raises(ServiceError, match="already exists") as refused:
+        account.call("CreateChangeSet", **params | {"ClientToken": "t-2"})
+    assert refused.value.code == "AlreadyExistsException"
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"StackName": "none"}, r"Stack \[none\] does not exist"),
+    ({"ChangeSetName": "1st"}, "at 'changeSetName' failed to satisfy constraint"),
+    ({"ChangeSetType": "IMPORT"}, "ChangeSetType IMPORT is not emulated"),
+    ({"OnStackFailure": "DELETE"}, "OnStackFailure DELETE is only valid when ChangeSetType is CREATE"),
+    ({"DeploymentConfig": {"Mode": "EXPRESS"}}, "DeploymentConfig Mode EXPRESS is not emulated; use STANDARD"),
+    ({"DeploymentMode": "REVERT_DRIFT"}, "DeploymentMode REVERT_DRIFT is not emulated"),
+    ({"IncludeNestedStacks": True}, "IncludeNestedStacks is not emulated"),
+    ({"TemplateBody": ""}, "Either Template URL or Template Body must be specified"),
+    ({"Tags": [{"Key": "aws:mine", "Value": ""}]}, "aws: prefixed tag key names are not allowed for external use"),
+]
+
+
+@pytest.mark.parametrize(("params", "words"), REFUSED)
+def test_requests_that_cannot_be_are_refused(account, params, words):
+    """A ValidationError, and nothing is left behind."""
+    account.create("web", NETWORK)
+    good = {"StackName": "web", "ChangeSetName": "a", "TemplateBody": json.dumps(NETWORK)}
+
+    with pytest.raises(ServiceError, match=words):
+        account.call("CreateChangeSet", **good | params)
+    assert account.call("ListChangeSets", StackName="web")["Summaries"] == []
+
+
+def test_a_refused_first_change_set_leaves_no_stack(account):
+    """A stack in review is only kept when its change set was accepted."""
+    with pytest.raises(ServiceError, match="Unresolved resource dependencies"):
+        account.look("web", edited(NETWORK, "Subnet", "Properties", "VpcId", to={"Ref": "X"}), ChangeSetType="CREATE")
+    with pytest.raises(ServiceError, match="Stack with id web does not exist"):
+        account.stack("web")
+
+
+def test_standard_deployment_is_accepted(account):
+    """DeploymentConfig Mode STANDARD is what happens anyway."""
+    assert (
+        account.look("web", NETWORK, ChangeSetType="CREATE", DeploymentConfig={"Mode": "STANDARD"})["Status"]
+        == "CREATE_COMPLETE"
+    )
+
+
+CAPABILITIES = [
+    ({}, [], "CAPABILITY_IAM"),
+    ({"RoleName": "r"}, ["CAPABILITY_IAM"], "CAPABILITY_NAMED_IAM"),
+    ({}, ["CAPABILITY_IAM"], ""),
+    ({}, ["CAPABILITY_NAMED_IAM"], ""),
+    ({"RoleName": "r"}, ["CAPABILITY_NAMED_IAM"], ""),
+]
+
+
+@pytest.mark.parametrize(("names", "given", "missing"), CAPABILITIES)
+def test_iam_must_be_acknowledged(account, names, given, missing):
+    """AWS: "Acknowledging IAM resources": CAPABILITY_IAM, or CAPABILITY_NAMED_IAM when they have names of one's own."""
+    template = {
+        "Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {}, **names}}}
+    }
+    if not missing:
+        assert account.look("web", template, ChangeSetType="CREATE", Capabilities=given)["Status"] == "CREATE_COMPLETE"
+        return
+    with pytest.raises(ServiceError) as refused:
+        account.look("web", template, ChangeSetType="CREATE", Capabilities=given)
+    assert (refused.value.code, refused.value.message) == (
+        "InsufficientCapabilitiesException",
+        f"Requires capabilities : [{missing}]",
+    )
+
+
+def test_many_changes_come_in_pages(account):
+    """DescribeChangeSet answers a page at a time; the token leads to the rest."""
+    template = {"Resources": {f"T{n}": {"Type": "AWS::SNS::Topic"} for n in range(150)}}
+    seen = account.look("web", template, ChangeSetType="CREATE")
+
+    rest = account.call("DescribeChangeSet", ChangeSetName=seen["ChangeSetId"], NextToken=seen["NextToken"])
+
+    assert (len(seen["Changes"]), len(rest["Changes"]), "NextToken" in rest) == (100, 50, False)
+
+
+def test_deleting_a_change_set_twice_is_no_error(account):
+    """DeleteChangeSet of what is not there succeeds; the stack in review stays."""
+    account.look("web", NETWORK, ChangeSetType="CREATE")
+    for _ in range(2):
+        assert account.call("DeleteChangeSet", ChangeSetName="look", StackName="web") == {}
+
+    assert account.stack("web")["StackStatus"] == "REVIEW_IN_PROGRESS"
+
+
+def test_a_changed_type_is_refused(account):
+    """AWS: "Update of resource type is not permitted"."""
+    account.create("web", NETWORK)
+
+    seen = account.look("web", edited(NETWORK, "Note", "Type", to="AWS::SNS::Topic"))
+
+    assert seen["Status"] == "FAILED"
+    assert seen["StatusReason"] == (
+        "Update of resource type is not permitted. The new template modifies resource type of the following resources: [Note]"
+    )
+
+
+def test_a_hundred_and_ten_resources_take_no_time(account):
+    """A change set over 110 resources that each refer to the last is there within 0.3 seconds."""
+    names = [f"T{n}" for n in range(110)]
+    template = {
+        "Parameters": {"P": {"Type": "String", "Default": "a"}},
+        "Resources": {
+            name: {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": {"Fn::Sub": "${P}" + ("${%s}" % names[n - 1] if n else "")}}}
+            for n, name in enumerate(names)
+        },
+    }  # fmt: skip
+    account.create("web", template)
+    start = time.perf_counter()
+
+    seen = account.look("web", template, Parameters=[key("P", "b")])
+
+    assert time.perf_counter() - start < 0.3
+    assert len(seen["Changes"]) == 100
