@@ -29,7 +29,7 @@ def upload(where: Where, output: str) -> None:
     config = where.config()
     aws = _connect(where, config)
     with reporting() as report:
-        ready = make_ready(config, aws, where, report=report)
+        ready = make_ready(config, aws, where.build, source=str(where.source), report=report)
         sent = send(aws, ready.deployment.bucket, ready.deployment.artifacts, report=report)
     rows = [(one.artifact.key, "uploaded" if one.sent else "was there") for one in sent]
     if output == "json":
@@ -59,7 +59,7 @@ def plan(where: Where, output: str, html: Path | None) -> None:
     config = where.config()
     aws = _connect(where, config)
     with reporting() as report:
-        ready = make_ready(config, aws, where, report=report, only_look=True)
+        ready = make_ready(config, aws, where.build, source=str(where.source), only_look=True, report=report)
         explanation = make_plan(ready.deployment, aws, report=report)
     if html:
         write_file(html, report_html(explanation, f"{config.name} in {config.region}", svg(ready.template)))
@@ -84,7 +84,7 @@ def apply(where: Where, output: str, yes: bool) -> None:
     config = where.config()
     aws = _connect(where, config)
     with reporting() as report:
-        ready = make_ready(config, aws, where, report=report)
+        ready = make_ready(config, aws, where.build, source=str(where.source), report=report)
         outcome = make_it_so(
             ready.deployment, aws, ask=asking(yes=yes), report=report, come_back=where.command("apply")
         )

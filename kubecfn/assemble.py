@@ -1,0 +1,127 @@
+"""From one configuration to everything that is sent: keys, bundles, function zips, the template and its parameters.
+
+Nothing here talks to AWS; what AWS knows comes in as `Found` and as the artifact bucket's name and key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kubecfn import pki
+from kubecfn.artifacts import Artifact, NodeFacts, controller_bundle, lambda_zips, worker_bundle
+from kubecfn.config import Config, Found
+from kubecfn.config.found import domain_of
+from kubecfn.deploy.workspace import write_file
+from kubecfn.errors import KubecfnError, WrongUseError
+from kubecfn.template import build, emit, parameters
+from kubecfn.template.budgets import Budget, budgets, refuse_over_budget
+from kubecfn.template.rules import check
+from kubecfn.versions import choose
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A template that passed our rules and AWS's limits.
+
+    Attributes:
+        text: as it is sent: YAML.
+        template: the same as a dictionary, intrinsics in long form.
+        budgets: what is used of each limit.
+    """
+
+    config: Config
+    found: Found
+    text: str
+    template: dict[str, Any]
+    budgets: tuple[Budget, ...]
+
+    def refuse_lint(self) -> None:
+        """Raise what cfn-lint finds.
+
+        Raises:
+            KubecfnError: at least one finding, each with its rule and place.
+        """
+        from kubecfn.template.lint import lint  # noqa: PLC0415  cfn-lint costs seconds; only who lints pays
+
+        findings = lint(self.text, self.config.region)
+        if findings:
+            raise KubecfnError(
+                f"cfn-lint refuses the template of {self.config.name}:\n"
+                + "\n".join(f"  {finding}" for finding in findings),
+                remedy="This is a fault of kubecfn's: please report it with the configuration.",
+            )
+
+    def write(self, target: Path) -> None:
+        """Write the template, atomically."""
+        write_file(target, self.text)
+
+    @cached_property
+    def secret_free(self) -> bool:
+        """Whether no parameter is marked secret: keys travel in bundles, never in templates."""
+        return not any(parameter.get("NoEcho") for parameter in self.template.get("Parameters", {}).values())
+
+
+def emitted(config: Config, found: Found) -> Emitted:
+    """Return the cluster's template.
+
+    Raises:
+        WrongUseError: the configuration asks for what no template can say, or AWS's limits refuse.
+        KubecfnError: a rule of ours refuses the template; that is a fault of kubecfn's.
+    """
+    built = build(config, found)
+    text, template = emit(built), built.to_dict()
+    findings = check(template, config.region)
+    if findings:
+        raise KubecfnError(
+            f"The template of {config.name} breaks rules that AWS would only show later:\n"
+            + "\n".join(f"  {finding}" for finding in findings),
+            remedy="This is a fault of kubecfn's: please report it with the configuration.",
+        )
+    used = budgets(template, text)
+    refuse_over_budget(config.name, used)
+    return Emitted(config, found, text, template, tuple(used))
+
+
+def pki_directory(build_folder: Path, config: Config) -> Path:
+    """Return where the cluster's keys are."""
+    return build_folder / config.name / "pki"
+
+
+def pki_spec(config: Config, found: Found) -> pki.PkiSpec:
+    """Return what the configuration says about its keys.
+
+    Raises:
+        WrongUseError: the domain is not known: the parent zone was given by ID alone and not looked up.
+    """
+    return pki.PkiSpec(config.name, f"https://api.{_domain(config, found)}:6443", pki.KeyType(config.pki.keys))
+
+
+def artifacts(config: Config, found: Found, keys: Path) -> tuple[Artifact, ...]:
+    """Return everything that is uploaded, from the keys in `keys` and the trees of this package."""
+    versions = choose(config.kubernetes, config.etcd)
+    facts = NodeFacts(config.name, _domain(config, found), str(versions.kubernetes), str(versions.etcd))
+    return (
+        controller_bundle(facts, pki.bundle_files(keys, "controller")),
+        worker_bundle(facts, pki.bundle_files(keys, "worker")),
+        *lambda_zips(),
+    )
+
+
+def values(stack: Emitted, made: tuple[Artifact, ...], bucket: str, key_arn: str) -> dict[str, str]:
+    """Return a value for every parameter of the stack."""
+    hashes = {artifact.parameter: artifact.sha256 for artifact in made}
+    given = {"ArtifactBucket": bucket, "ArtifactKeyArn": key_arn, **hashes}
+    return parameters(stack.config, stack.found, given)
+
+
+def _domain(config: Config, found: Found) -> str:
+    domain = domain_of(config, found)
+    if domain is None:
+        raise WrongUseError(
+            f"The domain of {config.name} is not known: dns.parent_zone_id alone does not say the zone's name.",
+            remedy="Add dns.parent_zone or dns.domain, or let it be looked up with credentials.",
+        )
+    return domain

@@ -1,0 +1,98 @@
+"""Everything an apply sends, made ready: outside resources found, keys and artifacts on disk, the template written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kubecfn import pki
+from kubecfn.artifacts import write
+from kubecfn.assemble import Emitted, artifacts, emitted, pki_directory, pki_spec, values
+from kubecfn.config import Config, found_from
+from kubecfn.deploy.apply import Deployment
+from kubecfn.deploy.aws import Aws
+from kubecfn.deploy.bucket import ArtifactBucket, artifact_bucket, existing_bucket
+from kubecfn.deploy.lookup import look_up
+from kubecfn.deploy.progress import Kind, Progress, RealClock, Reporter, Waiting, silent
+from kubecfn.deploy.upload import Artifact as Upload
+from kubecfn.deploy.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What is about to be sent.
+
+    Attributes:
+        stack: the emitted template.
+        deployment: what `kubecfn.deploy.apply` takes.
+    """
+
+    stack: Emitted
+    deployment: Deployment
+
+    @property
+    def template(self) -> dict[str, Any]:
+        """The template as a dictionary."""
+        return self.stack.template
+
+
+def make_ready(
+    config: Config,
+    aws: Aws,
+    build: Path,
+    *,
+    source: str = "configuration",
+    only_look: bool = False,
+    clock: Waiting | None = None,
+    report: Reporter = silent,
+) -> Ready:
+    """Find, make and write everything; with `only_look` nothing is made in AWS.
+
+    Raises:
+        KubecfnError: whatever a person has to mend, before anything of the cluster is sent.
+    """
+    found = look_up(config, aws, found_from(config), source)
+    stack = emitted(config, found)
+    keys = pki_directory(build, config)
+    made = pki.make(keys, pki_spec(config, found), now=(clock or RealClock()).now())
+    if made.made:
+        report(Progress(Kind.STEP, f"Keys made in {keys}: {', '.join(made.made)}. Back this folder up."))
+    archives = artifacts(config, found, keys)
+    paths = write(build / config.name / "artifacts", archives)
+    bucket = _bucket(config, aws, only_look=only_look, clock=clock or RealClock(), report=report)
+    parameters = values(stack, archives, bucket.name, bucket.key_arn)
+    workspace = Workspace(build / config.name)
+    workspace.write("cluster.yaml", stack.text)
+    workspace.write("parameters.json", json.dumps(parameters, indent=2) + "\n")
+    workspace.write("found.json", json.dumps(asdict(found), indent=2) + "\n")
+    uploads = tuple(
+        Upload(path, archive.key(config.name), archive.sha256) for path, archive in zip(paths, archives, strict=True)
+    )
+    return Ready(
+        stack,
+        Deployment(
+            stack=config.name,
+            cluster=config.name,
+            template=stack.text,
+            parameters=parameters,
+            tags={**config.tags, "kubecfn:cluster": config.name},
+            artifacts=uploads,
+            bucket=bucket,
+            termination_protection=config.termination_protection,
+        ),
+    )
+
+
+def _bucket(config: Config, aws: Aws, *, only_look: bool, clock: Waiting, report: Reporter) -> ArtifactBucket:
+    """Return the artifact bucket; one that is not there yet is made, or named as it will be."""
+    if not only_look:
+        return artifact_bucket(config, aws, clock=clock, report=report)
+    there = existing_bucket(config, aws)
+    if there:
+        return there
+    name = f"kubecfn-{aws.account}-{config.region}"
+    report(Progress(Kind.NOTE, f"The artifact bucket {name} is not there yet; an apply makes it first."))
+    placeholder = f"arn:{aws.partition}:kms:{config.region}:{aws.account}:key/made-by-the-first-apply"
+    return ArtifactBucket(name, placeholder, made=False)
