@@ -117,11 +117,16 @@ class EmbeddedAws:
             operations |= service.operations
         self._gate.operations = operations
 
-    def session(self, *, region: str | None = None, account: str = ACCOUNT) -> GateSession:
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """What is composed, in the order it was started: a rehearsal may reach into it."""
+        return tuple(self._services)
+
+    def session(self, region: str | None = None, *, account: str = ACCOUNT) -> GateSession:
         """Return a session of an account's operator; every client made from it is pointed here."""
         return GateSession(identity.operator_keys(account), region or self.region, self.endpoint)
 
-    def role_session(self, role_arn: str, name: str, *, region: str | None = None) -> GateSession:
+    def role_session(self, role_arn: str, name: str, region: str | None = None) -> GateSession:
         """Return a session of a role, as a service would have assumed it for an instance or a function.
 
         Args:
@@ -134,9 +139,9 @@ class EmbeddedAws:
         keys = identity.Keys(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
         return GateSession(keys, where, self.endpoint)
 
-    def client(self, service: str, *, region: str | None = None, account: str = ACCOUNT) -> Any:
+    def client(self, service: str, region: str | None = None, *, account: str = ACCOUNT) -> Any:
         """Return a boto3 client of an account's operator, pointed here."""
-        return self.session(region=region, account=account).client(service)
+        return self.session(region, account=account).client(service)
 
     def environment(self, *, account: str = ACCOUNT) -> dict[str, str]:
         """Return the environment variables that point any AWS program at this account as its operator."""

@@ -146,13 +146,9 @@ class Gate:
             reply = Reply(500, [("Content-Type", "text/plain")], b"The gate itself failed; see its log.")
         if reply is None:
             return _cut(environ, start_response)
-        headers = [(name, value) for name, value in reply.headers if name.lower() != "content-length"]
-        if environ["REQUEST_METHOD"] == "HEAD":  # the length is the object's, the body is empty
-            headers = reply.headers
-        else:
-            headers.append(("Content-Length", str(len(reply.body))))
+        headers, content = _framed(environ["REQUEST_METHOD"], reply)
         start_response(f"{reply.status} {_phrase(reply.status)}", headers)
-        return [reply.body]
+        return [content]
 
     def _reply(self, environ: Environ, body: bytes) -> Reply | None:
         """Return the answer, or None where the connection is to be cut."""
@@ -273,8 +269,15 @@ def _take_body(environ: Environ) -> bytes:
     else:
         body = stream.read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["CONTENT_LENGTH"] = str(len(body))
-    environ.pop("HTTP_X_MOTO_ACCOUNT_ID", None)
     return body
+
+
+def _framed(method: str, reply: Reply) -> tuple[list[tuple[str, str]], bytes]:
+    """Return headers and body as they go out. The answer to HEAD has the object's length and never a body."""
+    if method == "HEAD":
+        return reply.headers, b""
+    headers = [(name, value) for name, value in reply.headers if name.lower() != "content-length"]
+    return [*headers, ("Content-Length", str(len(reply.body)))], reply.body
 
 
 def _cut(environ: Environ, start_response: Any) -> Iterable[bytes]:

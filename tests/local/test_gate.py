@@ -327,3 +327,31 @@ def test_head_of_a_missing_object_is_a_bare_404(aws):
 
     assert response["Error"]["Code"] == "404"
     assert aws.recorder.by("HeadObject")[0].outcome == "404"
+
+
+def test_a_refused_head_leaves_the_connection_usable(aws, role):
+    """An error to HEAD has no body either: one byte of it would be read as the next answer's first."""
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="shut", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3.put_object(Bucket="shut", Key="k", Body=b"1")
+    refused = role({"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}).client("s3")
+
+    for _ in range(2):
+        assert refusal(refused.head_object, Bucket="shut", Key="k")["Error"]["Code"] == "403"
+        assert "shut" in {bucket["Name"] for bucket in refused.list_buckets()["Buckets"]}
+    assert [recorded.outcome for recorded in aws.recorder.by("HeadObject")] == ["AccessDenied"] * 2
+
+
+def test_a_body_sent_in_chunks_arrives_whole(aws):
+    """Programs that do not know a body's length beforehand send it in chunks."""
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="chunks", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    url = urlsplit(s3.generate_presigned_url("put_object", Params={"Bucket": "chunks", "Key": "k"}))
+
+    connection = http.client.HTTPConnection(url.netloc)
+    connection.request("PUT", f"{url.path}?{url.query}", body=iter([b"hello ", b"world"]), encode_chunked=True)
+    status = connection.getresponse().status
+    connection.close()
+
+    assert status == 200
+    assert s3.get_object(Bucket="chunks", Key="k")["Body"].read() == b"hello world"
