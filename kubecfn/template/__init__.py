@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from troposphere import Template
 
 from kubecfn.config import Config, Found
+from kubecfn.template.budgets import within_limits
 from kubecfn.template.cluster_functions import add_controller_lifecycle, add_discovery, add_worker_lifecycle
 from kubecfn.template.controllers import add_controllers
 from kubecfn.template.dns import add_dns
 from kubecfn.template.emit import emit
+from kubecfn.template.launch_template import add_volume_keys
 from kubecfn.template.load_balancer import add_load_balancer
 from kubecfn.template.logs import add_log_group
 from kubecfn.template.network import add_network
@@ -33,49 +35,54 @@ def build(config: Config, found: Found) -> Template:
 
     Raises:
         WrongUseError: the configuration asks for what no template can say.
+        KubecfnError: it asks for more resources or parameters than a template may have.
     """
     template = Template(Description=f"kubecfn: Kubernetes cluster {config.name}")
     template.set_version()
-    network = add_network(template, config, found)
-    zone = add_dns(template, config, found, network)
-    security = add_security_groups(template, config, network)
-    api = add_load_balancer(template, config, network, zone, security)
-    inputs = add_inputs(template, config, found)
-    storage = add_storage(template, config)
-    log = add_log_group(template, config, inputs, storage, logical_id="NodeLogGroup", last="nodes")
-    discovery = add_discovery(template, config, inputs, storage, zone)
-    leaving = add_controller_lifecycle(template, config, inputs, storage)
-    controllers = add_controllers(
-        template,
-        config,
-        inputs=inputs,
-        network=network,
-        security=security,
-        api=api,
-        log=log,
-        triggers=(*discovery, *leaving),
-    )
-    draining = add_worker_lifecycle(template, config, inputs, storage)
-    pools = add_pools(
-        template,
-        config,
-        inputs=inputs,
-        network=network,
-        security=security,
-        controllers=controllers,
-        log=log,
-        triggers=draining,
-    )
-    add_outputs(
-        template,
-        network=network,
-        zone=zone,
-        api=api,
-        storage=storage,
-        log=log,
-        controllers=controllers,
-        pools=pools,
-    )
+    with within_limits(config.name):
+        network = add_network(template, config, found)
+        zone = add_dns(template, config, found, network)
+        security = add_security_groups(template, config, network)
+        api = add_load_balancer(template, config, network, zone, security)
+        inputs = add_inputs(template, config, found)
+        keys = add_volume_keys(template, config)
+        storage = add_storage(template, config)
+        log = add_log_group(template, config, inputs, storage, logical_id="NodeLogGroup", last="nodes")
+        discovery = add_discovery(template, config, inputs, storage, zone)
+        leaving = add_controller_lifecycle(template, config, inputs, storage)
+        controllers = add_controllers(
+            template,
+            config,
+            inputs=inputs,
+            network=network,
+            security=security,
+            api=api,
+            log=log,
+            volume_keys=keys,
+            triggers=(*discovery, *leaving),
+        )
+        draining = add_worker_lifecycle(template, config, inputs, storage)
+        pools = add_pools(
+            template,
+            config,
+            inputs=inputs,
+            network=network,
+            security=security,
+            controllers=controllers,
+            log=log,
+            volume_keys=keys,
+            triggers=draining,
+        )
+        add_outputs(
+            template,
+            network=network,
+            zone=zone,
+            api=api,
+            storage=storage,
+            log=log,
+            controllers=controllers,
+            pools=pools,
+        )
     return template
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -88,6 +89,24 @@ def refuse_over_budget(name: str, rows: Iterable[Budget]) -> None:
             for row in over
         )
         raise KubecfnError(f"The template of {name} is more than AWS takes: {listed}.", remedy=over[0].remedy)
+
+
+@contextmanager
+def within_limits(name: str) -> Iterator[None]:
+    """Say as one of our errors that troposphere stopped at a limit of CloudFormation's.
+
+    Raises:
+        KubecfnError: more resources, parameters or outputs than a template may have.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("Maximum"):
+            raise
+        raise KubecfnError(
+            f"The template of {name} is more than AWS takes: {str(error)[0].lower()}{str(error)[1:]}.",
+            remedy="Make fewer pools, write zones: all instead of each, or allow fewer networks.",
+        ) from error
 
 
 def _template(text: str) -> Budget:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from troposphere import Ref, Template, autoscaling
@@ -45,6 +46,7 @@ def add_controllers(
     security: SecurityGroups,
     api: Api,
     log: LogGroup,
+    volume_keys: Mapping[str, Ref],
     triggers: tuple[str, ...],
 ) -> Controllers:
     """Add role, launch template and group.
@@ -57,19 +59,20 @@ def add_controllers(
         security: their security group and its rules.
         api: where they register.
         log: the nodes' log group.
+        volume_keys: parameters of customer-managed keys by the key's ARN.
         triggers: logical ids of what their hook and their records need to be answered.
     """
     add_sha256(template, "ControllerBundleSha256", "the controllers' bundle")
     profile = add_node_role(template, config, inputs, log, "controller")
-    node = Node("controller", profile, security.controllers, log, inputs)
-    machine = _machine(template, config)
+    node = Node("controller", profile, security.controllers, log, inputs, volume_keys)
+    machine = _machine(template, config, volume_keys)
     launch = add_launch_template(template, config, node, GROUP, machine)
     before = (*network.ready, *security.controller_rules, *api.ready, *triggers)
     template.add_resource(_group(config, network, api, launch, before))
     return Controllers(group=Ref(GROUP), ready=(GROUP,))
 
 
-def _machine(template: Template, config: Config) -> Machine:
+def _machine(template: Template, config: Config, volume_keys: Mapping[str, Ref]) -> Machine:
     instance_type = add_parameter(
         template,
         "ControllerInstanceType",
@@ -80,10 +83,21 @@ def _machine(template: Template, config: Config) -> Machine:
         AllowedPattern=INSTANCE_TYPE_PATTERN,
         ConstraintDescription="an EC2 instance type such as m7i.large.",
     )
+    size = add_parameter(
+        template,
+        "ControllerVolumeSize",
+        group=CONTROLLERS,
+        label="Controller volume (GiB)",
+        description="Size of the controllers' root volume, etcd's data included. Another one rolls them.",
+        Type="Number",
+        default=config.controllers.volume.size,
+        MinValue=20,
+        MaxValue=16384,
+    )
     return Machine(
         architecture=config.controllers.architecture,
         instance_type=instance_type,
-        volume=root_volume(template, config.controllers.volume, "Controller", CONTROLLERS),
+        volume=root_volume(config.controllers.volume, volume_keys, size),
         tenancy=config.controllers.tenancy,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +11,7 @@ from troposphere import Base64, GetAtt, Ref, Sub, Tags, Template, autoscaling, e
 from kubecfn.config import Config, Volume
 from kubecfn.node.bootstrap import user_data_template
 from kubecfn.template.logs import LogGroup
-from kubecfn.template.parameters import KEY_ARN_PATTERN, Inputs, add_parameter
+from kubecfn.template.parameters import KEY_ARN_PATTERN, VERSIONS, Inputs, add_parameter
 from kubecfn.template.tags import CLUSTER_TAG, ROLE_TAG, owned, role
 
 _ROOT_DEVICE = "/dev/xvda"
@@ -26,6 +27,7 @@ class Node:
         security_group: its security group's ID.
         log: the nodes' log group.
         inputs: versions, images, artifacts.
+        volume_keys: parameters of customer-managed keys by the key's ARN.
     """
 
     role: Literal["controller", "worker"]
@@ -33,6 +35,7 @@ class Node:
     security_group: GetAtt
     log: LogGroup
     inputs: Inputs
+    volume_keys: Mapping[str, Ref]
 
 
 @dataclass(frozen=True)
@@ -75,35 +78,41 @@ def add_launch_template(
     )
 
 
-def root_volume(template: Template, volume: Volume, prefix: str, group: str) -> ec2.EBSBlockDevice:
-    """Return an encrypted root disk; size and key are parameters ``PREFIXVolumeSize``, ``PREFIXVolumeKeyArn``."""
-    size = add_parameter(
-        template,
-        f"{prefix}VolumeSize",
-        group=group,
-        label=f"Root volume of {prefix} (GiB)",
-        description="Size of the root volume in GiB.",
-        Type="Number",
-        default=volume.size,
-        MinValue=20,
-        MaxValue=16384,
-    )
-    chosen = {"Iops": volume.iops, "Throughput": volume.throughput}
+def root_volume(volume: Volume, keys: Mapping[str, Ref], size: Ref | int | None = None) -> ec2.EBSBlockDevice:
+    """Return an encrypted root disk of `volume`'s kind.
+
+    Args:
+        volume: what the configuration says.
+        keys: the parameters of customer-managed keys (`add_volume_keys`).
+        size: GiB, when it is a parameter.
+    """
+    chosen = {"Iops": volume.iops, "Throughput": volume.throughput, "KmsKeyId": keys.get(volume.kms_key or "")}
     given = {name: value for name, value in chosen.items() if value is not None}
-    if volume.kms_key:
-        given["KmsKeyId"] = add_parameter(
+    return ec2.EBSBlockDevice(
+        VolumeType=volume.type, VolumeSize=size or volume.size, Encrypted=True, DeleteOnTermination=True, **given
+    )
+
+
+def add_volume_keys(template: Template, config: Config) -> dict[str, Ref]:
+    """Add one parameter for each customer-managed key that volumes are encrypted with; return them by the key's ARN.
+
+    Without one a volume is encrypted with the account's own EBS key, whose policy needs nothing.
+    """
+    given = [config.controllers.volume.kms_key, *(pool.volume.kms_key for pool in config.pools)]
+    distinct = dict.fromkeys(key for key in given if key)
+    return {
+        key: add_parameter(
             template,
-            f"{prefix}VolumeKeyArn",
-            group=group,
-            label=f"Volume key of {prefix}",
+            f"VolumeKeyArn{number}" if number > 1 else "VolumeKeyArn",
+            group=VERSIONS,
+            label="Key of volumes",
             description="KMS key of the volumes. Its policy must let AWSServiceRoleForAutoScaling create grants.",
-            default=volume.kms_key,
+            default=key,
             AllowedPattern=KEY_ARN_PATTERN,
             ConstraintDescription="the ARN of a KMS key.",
         )
-    return ec2.EBSBlockDevice(
-        VolumeType=volume.type, VolumeSize=size, Encrypted=True, DeleteOnTermination=True, **given
-    )
+        for number, key in enumerate(distinct, 1)
+    }
 
 
 def _tagged(config: Config, node: Node, group: str) -> list[ec2.TagSpecifications]:

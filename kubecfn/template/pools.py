@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from troposphere import Ref, Template, autoscaling
@@ -49,6 +50,7 @@ def add_pools(
     security: SecurityGroups,
     controllers: Controllers,
     log: LogGroup,
+    volume_keys: Mapping[str, Ref],
     triggers: tuple[str, ...],
 ) -> tuple[PoolReferences, ...]:
     """Add the workers' role and every pool; nothing at all without pools."""
@@ -56,7 +58,7 @@ def add_pools(
         return ()
     add_sha256(template, "WorkerBundleSha256", "the workers' bundle")
     profile = add_node_role(template, config, inputs, log, "worker")
-    node = Node("worker", profile, security.workers, log, inputs)
+    node = Node("worker", profile, security.workers, log, inputs, volume_keys)
     before = (*controllers.ready, *security.worker_rules, *triggers)
     groups = pool_groups(config, network)
     return tuple(
@@ -78,14 +80,14 @@ def _add_pool(
             f"pool {pool.name}: max = 0 leaves a group no room to roll (CloudFormation: MinInstancesInService < MaxSize).",
             remedy="Write max: 1 or more with min: 0, or remove the pool.",
         )
-    shape = _add_shape(template, pool)
+    shape = _add_shape(template, node, pool)
     for group in groups:
         launch = add_launch_template(template, config, node, group.logical_id, shape.machine)
         template.add_resource(_group(config, shape, group, launch, before))
     return PoolReferences(pool_id(pool), tuple(Ref(group.logical_id) for group in groups))
 
 
-def _add_shape(template: Template, pool: Pool) -> _Shape:
+def _add_shape(template: Template, node: Node, pool: Pool) -> _Shape:
     name, each = pool_id(pool), " in each zone" if pool.zones == "each" else ""
     minimum = add_parameter(
         template,
@@ -113,7 +115,7 @@ def _add_shape(template: Template, pool: Pool) -> _Shape:
     machine = Machine(
         architecture=pool.architecture,
         instance_type=_instance_type(template, pool),
-        volume=root_volume(template, pool.volume, name, POOLS),
+        volume=root_volume(pool.volume, node.volume_keys),
         tenancy=pool.tenancy,
     )
     return _Shape(pool, minimum, maximum, machine)
