@@ -41,6 +41,8 @@ _THROTTLED = frozenset(
     }
 )
 _SERVER_ERRORS = 500
+_UNREACHABLE = frozenset({"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError"})
+_CUT = frozenset({"ConnectionClosedError", "ReadTimeoutError", "HTTPClientError", "ResponseStreamingError"})
 _ACTION = re.compile(r"perform:? ([a-z0-9-]+:[A-Za-z*]+)")
 
 
@@ -122,6 +124,16 @@ def doing(what: str) -> Iterator[None]:
         raise _not_answered(what, error) from error
 
 
+def is_passing(error: AwsError) -> bool:
+    """Return whether a failure is one that goes away by itself: throttling, AWS's own trouble, a cut connection."""
+    cause = error.__cause__
+    response = getattr(cause, "response", None)
+    if isinstance(response, dict):
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return error.code in _THROTTLED or status >= _SERVER_ERRORS
+    return error.code in _UNREACHABLE | _CUT
+
+
 def code_of(error: Any) -> str:
     """Return AWS's code of a ClientError."""
     return str(error.response.get("Error", {}).get("Code", ""))
@@ -155,7 +167,10 @@ def _refused(what: str, error: ClientError) -> AwsError:
         reason = f"AWS refused {_ATTEMPTS} times because too many requests come from this account ({words})"
         remedy = "Nothing was lost: wait a minute and repeat the command."
     elif "LimitExceeded" in code:
-        reason, remedy = f"a limit of the account is reached ({words})", "Raise it in Service Quotas, or free something."
+        reason, remedy = (
+            f"a limit of the account is reached ({words})",
+            "Raise it in Service Quotas, or free something.",
+        )
     elif status >= _SERVER_ERRORS:
         reason = f"AWS failed {_ATTEMPTS} times on its side ({code}: {words})"
         remedy = "Nothing was lost: repeat the command; see health.aws.amazon.com if it goes on."
@@ -179,10 +194,10 @@ def _not_answered(what: str, error: BotoCoreError) -> AwsError:
         reason, remedy = words, "Choose one that aws configure list-profiles shows."
     elif name in {"NoRegionError", "InvalidRegionError", "UnknownRegionError"}:
         reason, remedy = words, "Correct region: in the configuration."
-    elif name in {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError"}:
+    elif name in _UNREACHABLE:
         reason = f"AWS cannot be reached ({words})"
         remedy = "Check that the region exists, and the network, proxy and AWS_ENDPOINT_URL."
-    elif name in {"ConnectionClosedError", "ReadTimeoutError", "HTTPClientError", "ResponseStreamingError"}:
+    elif name in _CUT:
         reason = f"the connection was cut ({words})"
         remedy = "Nothing was lost: repeat the command; it goes on where it was."
     else:

@@ -109,3 +109,22 @@ class RealClock:
     def sleep(self, seconds: float) -> None:
         """Block for so many seconds."""
         time.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class Work:
+    """How long work goes on: what it waits by, whom it tells, and how a person comes back to it.
+
+    Attributes:
+        clock: what to wait by.
+        report: is told every step.
+        come_back: the command that picks it up again, told after Ctrl-C.
+    """
+
+    clock: Waiting
+    report: Reporter
+    come_back: str
+
+    def tell(self, kind: Kind, text: str) -> None:
+        """Report one line."""
+        self.report(Progress(kind, text))

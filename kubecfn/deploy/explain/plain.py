@@ -70,16 +70,17 @@ def _one(consequence: Consequence) -> Iterator[str]:
     if consequence.lasts:
         yield f"    takes {consequence.lasts} (estimate)"
     if consequence.because:
-        yield f"    because of {_some(consequence.because)}"
+        yield f"    because of {some(consequence.because)}"
 
 
 def _groups(heading: str, groups: tuple[Group, ...]) -> Iterator[str]:
     if groups:
         yield heading
-        yield from (f"  {group.part}: {len(group.resources)} ({_some(group.resources)})" for group in groups)
+        yield from (f"  {group.part}: {len(group.resources)} ({some(group.resources)})" for group in groups)
 
 
-def _some(names: tuple[str, ...]) -> str:
+def some(names: tuple[str, ...]) -> str:
+    """Return the first few names and how many more there are."""
     more = len(names) - _MOST_NAMES
     return ", ".join(names) if more <= 0 else f"{', '.join(names[:_MOST_NAMES])} and {more} more"
 

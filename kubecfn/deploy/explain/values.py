@@ -87,6 +87,10 @@ class Values:
             return all(results) if name == "Fn::And" else any(results)
         return bool(_text(self.resolve(argument[0])) == _text(self.resolve(argument[1])))
 
+    def holds_for(self, resource: Mapping[str, Any]) -> bool:
+        """Return whether a resource exists with these parameters (its Condition holds, or it has none)."""
+        return "Condition" not in resource or self.holds(resource["Condition"])
+
     def _resource(self, logical_id: str) -> Mapping[str, Any]:
         resource = (self.template.get("Resources") or {}).get(logical_id) or {}
         return resource if isinstance(resource, Mapping) else {}

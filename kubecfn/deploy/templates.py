@@ -1,0 +1,49 @@
+"""A template as CloudFormation gives it back: JSON or YAML with short-form tags, as plain data in long form.
+
+Source: CloudFormation User Guide, "Intrinsic function reference", section on short forms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import yaml
+
+INLINE_LIMIT = 51_200
+URL_LIMIT = 1_000_000
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which dates stay text and ``!Sub x`` is ``{"Fn::Sub": x}``."""
+
+
+def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(cast("yaml.MappingNode", node), deep=True)
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _tagged)
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def parse(body: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a template's sections.
+
+    Args:
+        body: text (JSON is YAML), or what boto3 already made of a JSON template.
+    """
+    if not isinstance(body, str):
+        return body
+    data = yaml.load(body, Loader=_Loader)  # noqa: S506  a SafeLoader with CloudFormation's tags
+    return data if isinstance(data, dict) else {}
