@@ -3,6 +3,7 @@
 AWS: Template Reference "AWS::CloudFormation::WaitCondition", "AWS::CloudFormation::WaitConditionHandle".
 """
 
+# ruff: noqa: ARG002  every provider has the same four signatures
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -39,13 +40,13 @@ class WaitCondition:
 class WaitHandle(WaitCondition):
     """A handle: it can exist and be referred to, but nobody can PUT to its URL here."""
 
-    def create(self, context: Context, properties: Properties) -> Made:  # noqa: ARG002  the provider's signature
+    def create(self, context: Context, properties: Properties) -> Made:
         """Make the handle."""
         return Made(
             f"https://cloudformation-waitcondition-{context.region}.invalid/{context.stack_id}/{context.logical_id}"
         )
 
-    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Made:  # noqa: ARG002
+    def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Made:
         """Nothing can change."""
         return Made(physical_id)
 

@@ -116,7 +116,7 @@ def look(change_set: ChangeSet, around: Surroundings) -> None:
         with around.stacks.lock:
             change_set.settle("FAILED", "UNAVAILABLE", problem.message)
         return
-    except Exception as problem:
+    except Exception as problem:  # noqa: BLE001  a broken look must end in a state, or its caller waits for ever
         _log.exception("change set %s broke inside the emulation", change_set.name)
         with around.stacks.lock:
             change_set.settle("FAILED", "UNAVAILABLE", f"Internal Failure: {problem}")

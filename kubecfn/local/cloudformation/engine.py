@@ -135,7 +135,7 @@ class Engine:
         def body() -> None:
             try:
                 run()
-            except Exception:
+            except Exception:  # noqa: BLE001  a broken operation must end in a state, or its caller waits for ever
                 _log.exception("the operation on stack %s broke inside the emulation", work.stack.name)
                 failed = work.stack.status.replace("_CLEANUP_IN_PROGRESS", "").replace("_IN_PROGRESS", "_FAILED")
                 self._around.stacks.set_status(work.stack, failed, "Internal Failure")

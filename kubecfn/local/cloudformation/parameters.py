@@ -176,19 +176,18 @@ def _check_constraints(name: str, spec: Definition, kind: str, text: str) -> Non
 
 def _broken_constraint(spec: Definition, kind: str, text: str) -> str:
     allowed = [plain(value) for value in spec.get("AllowedValues", [])]
-    if allowed and text not in allowed:
-        return f"must be one of AllowedValues: [{', '.join(allowed)}]"
-    if "AllowedPattern" in spec and not re.fullmatch(str(spec["AllowedPattern"]), text):
-        return f"must match pattern {spec['AllowedPattern']}"
-    if "MinLength" in spec and len(text) < int(spec["MinLength"]):
-        return f"must contain at least {spec['MinLength']} characters"
-    if "MaxLength" in spec and len(text) > int(spec["MaxLength"]):
-        return f"must contain at most {spec['MaxLength']} characters"
-    if kind in {"Number", "List<Number>"} and _is_number(text):
-        if "MinValue" in spec and float(text) < float(spec["MinValue"]):
-            return f"must be a number not less than {spec['MinValue']}"
-        if "MaxValue" in spec and float(text) > float(spec["MaxValue"]):
-            return f"must be a number not greater than {spec['MaxValue']}"
+    number = float(text) if kind in {"Number", "List<Number>"} and _is_number(text) else None
+    rules: dict[str, tuple[Callable[[Any], bool], str]] = {
+        "AllowedValues": (lambda _: text in allowed, f"must be one of AllowedValues: [{', '.join(allowed)}]"),
+        "AllowedPattern": (lambda pattern: bool(re.fullmatch(str(pattern), text)), "must match pattern {}"),
+        "MinLength": (lambda least: len(text) >= int(least), "must contain at least {} characters"),
+        "MaxLength": (lambda most: len(text) <= int(most), "must contain at most {} characters"),
+        "MinValue": (lambda least: number is None or number >= float(least), "must be a number not less than {}"),
+        "MaxValue": (lambda most: number is None or number <= float(most), "must be a number not greater than {}"),
+    }
+    for name, (holds, words) in rules.items():
+        if name in spec and not holds(spec[name]):
+            return words.replace("{}", str(spec[name]))
     return ""
 
 

@@ -91,6 +91,9 @@ def wanted_of(around: Surroundings, params: Params, stack: Stack, *, fresh: bool
     """Return what a request makes of a stack, fully checked; nothing has been changed yet.
 
     Args:
+        around: where S3 and Parameter Store are asked.
+        params: as CreateStack, UpdateStack and CreateChangeSet take them.
+        stack: the one to be made or changed.
         fresh: whether the stack has nothing yet: then there are no previous values and no previous tags.
 
     Raises:

@@ -19,7 +19,7 @@ from kubecfn.local.cloudformation import durations
 from kubecfn.local.cloudformation.creation import needed, unsatisfied
 from kubecfn.local.cloudformation.obsolete import obsolete_instances
 from kubecfn.local.cloudformation.refusals import OperationFailedError
-from kubecfn.local.cloudformation.schemas import changed_paths
+from kubecfn.local.cloudformation.schemas import Path, changed_paths
 from kubecfn.local.cloudformation.signals import Mailbox
 from kubecfn.local.cloudformation.stacks import Resource
 from kubecfn.local.providers.seam import Context, Made, Properties, Provider, UnsupportedError
@@ -84,51 +84,66 @@ class RollingUpdate:
         )
 
 
-def update(
-    provider: Provider,
-    context: Context,
-    live: Resource,
-    wanted: Resource,
-    policy: Mapping[str, Any],
-    box: Mailbox,
-    note: Note,
-    raised: Raised,
-) -> Made:
-    """Change a group in place and, when its policy says so, roll its instances.
+@dataclass(frozen=True)
+class GroupUpdate:
+    """The update of one group in place.
 
-    Args:
-        policy: the resolved UpdatePolicy of the template the group is brought to: in a rollback that is the old one.
+    Attributes:
+        live: the group as it is.
+        wanted: the group as it is to be.
         box: collects the signals of this update.
         note: writes an UPDATE_IN_PROGRESS event.
         raised: what failed rolls of this stack have left raised.
-
-    Raises:
-        OperationFailedError: too few instances succeeded.
     """
-    changed = {str(path[0]) for path in changed_paths(live.properties, wanted.properties)}
-    if _true(policy.get("AutoScalingReplacingUpdate", {}).get("WillReplace", False)) and changed & TRIGGERS:
-        raise UnsupportedError("not emulated: AutoScalingReplacingUpdate with WillReplace")
-    api, name = context.client("autoscaling"), live.physical_id
-    group = group_named(api, name)
-    ignore = _true(policy.get("AutoScalingScheduledAction", {}).get("IgnoreUnmodifiedGroupSizeProperties", False))
-    sizes = Sizes.wanted(group, raised.get(live.logical_id), wanted.properties, changed, ignore=ignore)
-    rolling = policy.get("AutoScalingRollingUpdate")
-    if rolling is None:
-        raised.pop(live.logical_id, None)
-        return provider.update(context, name, live.properties, sizes.over(wanted.properties))
-    rules = RollingUpdate.of(rolling)
-    suspended = _suspend(api, group, rules.suspend)
-    try:
-        present = group if live.logical_id in raised else None
-        made = provider.update(context, name, live.properties, sizes.over(wanted.properties, present))
-        group = group_named(api, name)
-        Roll(api, group, rules, sizes, box, note, live.logical_id, raised).run(
-            obsolete_instances(context, group, everything=bool(changed & {"VPCZoneIdentifier", "MixedInstancesPolicy"}))
-        )
-    finally:
-        if suspended:
-            api.resume_processes(AutoScalingGroupName=name, ScalingProcesses=suspended)
-    return made
+
+    provider: Provider
+    context: Context
+    live: Resource
+    wanted: Resource
+    box: Mailbox
+    note: Note
+    raised: Raised
+
+    def run(self, policy: Mapping[str, Any]) -> Made:
+        """Change the group and, when its policy says so, roll its instances.
+
+        Args:
+            policy: the resolved UpdatePolicy of the template the group is brought to: in a rollback that is the old one.
+
+        Raises:
+            OperationFailedError: too few instances succeeded.
+            UnsupportedError: the policy asks for what is not emulated.
+        """
+        paths = changed_paths(self.live.properties, self.wanted.properties)
+        changed = {str(path[0]) for path in paths}
+        if _true(policy.get("AutoScalingReplacingUpdate", {}).get("WillReplace", False)) and changed & TRIGGERS:
+            raise UnsupportedError("not emulated: AutoScalingReplacingUpdate with WillReplace")
+        group = group_named(self.context.client("autoscaling"), self.live.physical_id)
+        ignore = _true(policy.get("AutoScalingScheduledAction", {}).get("IgnoreUnmodifiedGroupSizeProperties", False))
+        raised = self.raised.get(self.live.logical_id)
+        sizes = Sizes.wanted(group, raised, self.wanted.properties, changed, ignore=ignore)
+        rolling = policy.get("AutoScalingRollingUpdate")
+        if rolling is not None:
+            return self._roll(group, sizes, RollingUpdate.of(rolling), everything=any(map(_touches_all, paths)))
+        self.raised.pop(self.live.logical_id, None)
+        return self._settle(sizes.over(self.wanted.properties))
+
+    def _roll(self, group: Mapping[str, Any], sizes: Sizes, rules: RollingUpdate, *, everything: bool) -> Made:
+        api, name = self.context.client("autoscaling"), self.live.physical_id
+        suspended = _suspend(api, group, rules.suspend)
+        try:
+            present = group if self.live.logical_id in self.raised else None
+            made = self._settle(sizes.over(self.wanted.properties, present))
+            group = group_named(api, name)
+            obsolete = obsolete_instances(self.context, group, everything=everything)
+            Roll(api, group, rules, sizes, self.box, self.note, self.live.logical_id, self.raised).run(obsolete)
+        finally:
+            if suspended:
+                api.resume_processes(AutoScalingGroupName=name, ScalingProcesses=suspended)
+        return made
+
+    def _settle(self, properties: Properties) -> Made:
+        return self.provider.update(self.context, self.live.physical_id, self.live.properties, properties)
 
 
 def group_named(api: Any, name: str) -> dict[str, Any]:
@@ -141,6 +156,12 @@ def group_named(api: Any, name: str) -> dict[str, Any]:
     if not groups:
         raise OperationFailedError(f"AutoScalingGroup {name} does not exist")
     return groups[0]
+
+
+def _touches_all(path: Path) -> bool:
+    """Whether a change makes every instance obsolete; of a launch template's version the instances themselves know."""
+    specification = ("MixedInstancesPolicy", "LaunchTemplate", "LaunchTemplateSpecification")
+    return path[0] in {"VPCZoneIdentifier", "MixedInstancesPolicy"} and path[:3] != specification
 
 
 def _true(value: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,6 @@ class Event:
     reason: str
     token: str
     operation: str
-    properties: str = ""
 
 
 @dataclass(frozen=True)
@@ -196,7 +195,7 @@ class Stacks:
         """Move the stack to a state and write the event."""
         with self.lock:
             stack.status, stack.reason = status, reason
-            self._write(stack, stack.name, stack.id, STACK_TYPE, status, reason)
+            self._write(stack, status, reason)
 
     def put(self, stack: Stack, resource: Resource, *, event: bool = True) -> None:
         """Keep what a resource has become and write the event."""
@@ -208,16 +207,24 @@ class Stacks:
     def note(self, stack: Stack, resource: Resource, status: str, reason: str = "") -> None:
         """Write an event of a resource without changing what is kept of it."""
         with self.lock:
-            self._write(stack, resource.logical_id, resource.physical_id, resource.type, status, reason)
+            self._write(stack, status, reason, resource)
 
-    def change(self, stack: Stack, apply: Callable[[Stack], None]) -> None:
-        """Change a stack under the lock."""
-        with self.lock:
-            apply(stack)
-
-    def _write(self, stack: Stack, logical_id: str, physical_id: str, kind: str, status: str, reason: str) -> None:
-        event_id = self.uuid() if kind == STACK_TYPE else f"{logical_id}-{status}-{self.uuid()}"
+    def _write(self, stack: Stack, status: str, reason: str, resource: Resource | None = None) -> None:
+        """Write an event of a resource, or of the stack itself."""
+        if resource is None:
+            resource = Resource(stack.name, STACK_TYPE, {}, {}, stack.id)
+            event_id = self.uuid()
+        else:
+            event_id = f"{resource.logical_id}-{status}-{self.uuid()}"
         event = Event(
-            event_id, self.clock.now(), logical_id, physical_id, kind, status, reason, stack.token, stack.operation
+            id=event_id,
+            at=self.clock.now(),
+            logical_id=resource.logical_id,
+            physical_id=resource.physical_id,
+            type=resource.type,
+            status=status,
+            reason=reason,
+            token=stack.token,
+            operation=stack.operation,
         )
         stack.events.append(event)

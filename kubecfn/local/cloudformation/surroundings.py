@@ -63,7 +63,7 @@ class Surroundings:
                 topics=list(wanted.topics),
             ),
             resource=lambda name: self._live(stack, name),
-            zones=lambda region: self._zones(region),
+            zones=self._zones,
             exports=lambda name: self._export(stack, name, remember=running),
             dynamic=(lambda service, rest: self._dynamic(stack.region, service, rest)) if running else None,
         )

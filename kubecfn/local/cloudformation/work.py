@@ -146,27 +146,24 @@ class Work:
         try:
             if self.cancelled.is_set():
                 raise CancelledError  # noqa: TRY301  the same way out as a wait that is cut short
-            provider, context = self._provider(live), self._context(live)
-            if live.type == GROUP:
-                policy = resolve(wanted.definition.get("UpdatePolicy", {}), self.scope)
-                box = self.signals.open(self.stack, live.logical_id)
-                made = rolling.update(
-                    provider,
-                    context,
-                    live,
-                    wanted,
-                    policy,
-                    box,
-                    lambda text: self._event(current, "UPDATE_IN_PROGRESS", text),
-                    self.stack.raised,
-                )
-            else:
-                made = provider.update(context, live.physical_id, live.properties, wanted.properties)
+            made = self._changed(live, wanted, current)
         except Exception as problem:  # noqa: BLE001  whatever stops a resource becomes its event's reason
             self._fail(live if back else current, "UPDATE_FAILED", problem)
         finally:
             self.signals.close(self.stack, live.logical_id)
         self._event(wanted if back else self._made(wanted, made), "UPDATE_COMPLETE")
+
+    def _changed(self, live: Resource, wanted: Resource, current: Resource) -> Made:
+        provider, context = self._provider(live), self._context(live)
+        if live.type != GROUP:
+            return provider.update(context, live.physical_id, live.properties, wanted.properties)
+        policy = resolve(wanted.definition.get("UpdatePolicy", {}), self.scope)
+        box = self.signals.open(self.stack, live.logical_id)
+
+        def note(reason: str) -> None:
+            self._event(current, "UPDATE_IN_PROGRESS", reason)
+
+        return rolling.GroupUpdate(provider, context, live, wanted, box, note, self.stack.raised).run(policy)
 
     def restore(self, old: Resource, *, skip: bool) -> None:
         """Bring one resource back to what it was before the update, with the values and attributes it had then.
@@ -209,7 +206,7 @@ class Work:
                 properties = dict(resource.properties)
                 self._provider(resource).delete(self._context(resource), resource.physical_id, properties)
             except Exception as problem:
-                reason = reason_of(problem, resource.type, self.stack.token)
+                reason = reason_of(problem, resource.type, self._token)
                 self._note(resource, "DELETE_FAILED", reason)
                 raise OperationFailedError(reason) from problem
         self._note(resource, "DELETE_COMPLETE")
@@ -236,6 +233,10 @@ class Work:
         self.around.stacks.put(self.stack, now)
         return now
 
+    @property
+    def _token(self) -> str:
+        return self.stack.token or self.stack.operation
+
     def _note(self, resource: Resource, status: str, reason: str = "") -> None:
         """Write a deletion's event; a resource the stack still lists takes the state too."""
         with self.around.stacks.lock:
@@ -246,7 +247,7 @@ class Work:
                 self.around.stacks.note(self.stack, resource, status, reason)
 
     def _fail(self, resource: Resource, status: str, problem: Exception) -> Any:
-        reason = reason_of(problem, resource.type, self.stack.token)
+        reason = reason_of(problem, resource.type, self._token)
         if isinstance(problem, CancelledError) and status.startswith("UPDATE"):
             reason = "Resource update cancelled"
         self._event(resource, status, reason)

@@ -1,5 +1,6 @@
 """An account with only CloudFormation in it: resource types over plain dicts, groups over a small model of Auto Scaling."""
 
+# ruff: noqa: D102, N803  providers and clients have the methods and arguments of what they stand for
 from __future__ import annotations
 
 import itertools
@@ -187,9 +188,7 @@ class Group:
     def update(self, context: Context, physical_id: str, old: Properties, new: Properties) -> Made:
         self.api.groups[physical_id]["LaunchTemplate"] = dict(new["LaunchTemplate"])
         self.shelf.log.append(("update", "group", context.logical_id))
-        self.api.update_auto_scaling_group(
-            physical_id, **{key: value for key, value in self._sizes(new, physical_id).items()}
-        )
+        self.api.update_auto_scaling_group(physical_id, **self._sizes(new, physical_id))
         return Made(physical_id, {})
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:

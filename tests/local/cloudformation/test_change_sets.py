@@ -440,7 +440,7 @@ def test_a_hundred_and_ten_resources_take_no_time(account):
     template = {
         "Parameters": {"P": {"Type": "String", "Default": "a"}},
         "Resources": {
-            name: {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": {"Fn::Sub": "${P}" + ("${%s}" % names[n - 1] if n else "")}}}
+            name: {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": {"Fn::Sub": "${P}" + (f"${{{names[n - 1]}}}" if n else "")}}}
             for n, name in enumerate(names)
         },
     }  # fmt: skip

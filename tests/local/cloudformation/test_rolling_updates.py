@@ -395,3 +395,28 @@ def test_a_creation_tolerates_what_its_percentage_allows(account):
     signalling(account, only=lambda number: number < 3)
 
     assert account.create("web", group(creation=policy))["StackStatus"] == "CREATE_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("version", "types", "gone"),
+    [("2", ["m7i.large"], 3), ("1", ["m7i.large", "m7a.large"], 3), ("1", ["m7i.large"], 0)],
+)
+def test_a_mixed_instances_policy_rolls_by_version_and_by_choice(account, version, types, gone):
+    """A new launch template version or another choice of types rolls; an untouched policy does not."""
+
+    def template(version: str, types: list[str], most: int) -> dict[str, Any]:
+        made = group(version, roll=ROLL, most=most)
+        specification = made["Resources"]["Group"]["Properties"]["LaunchTemplate"]
+        overrides = [{"InstanceType": name} for name in types]
+        made["Resources"]["Group"]["Properties"]["MixedInstancesPolicy"] = {
+            "LaunchTemplate": {"LaunchTemplateSpecification": specification, "Overrides": overrides}
+        }
+        return made
+
+    account.create("web", template("1", ["m7i.large"], 4))
+    signalling(account)
+    account.scaling.history.clear()
+
+    assert account.update("web", template(version, types, 5))["StackStatus"] == "UPDATE_COMPLETE"
+
+    assert len([line for line in account.scaling.history if line.startswith("-")]) == gone
