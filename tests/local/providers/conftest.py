@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from kubecfn.local.clock import ScaledClock
-from kubecfn.local.embedded import EmbeddedAws
+from kubecfn.local.embedded import ACCOUNT, EmbeddedAws
 from kubecfn.local.fleet.machines import NoMachines
+from kubecfn.local.identity import operator_keys
 from kubecfn.local.providers import provider
 from kubecfn.local.providers.resource import is_absent
 from kubecfn.local.providers.seam import Context, Made, UnsupportedError
@@ -35,6 +37,7 @@ class Stage:
     """An account with what resources need around them; each thing is made when a case first asks for it."""
 
     aws: EmbeddedAws
+    session: Any
     clients: dict[str, Any] = field(default_factory=dict)
 
     trust = staticmethod(trust)
@@ -42,7 +45,7 @@ class Stage:
 
     def client(self, service):
         if service not in self.clients:
-            self.clients[service] = self.aws.client(service)
+            self.clients[service] = self.session.client(service, endpoint_url=self.aws.endpoint)
         return self.clients[service]
 
     def context(self, logical_id="Thing", stack="demo", **changes):
@@ -169,13 +172,20 @@ class Stage:
         return {"MinSize": "0", "MaxSize": "3", "VPCZoneIdentifier": self.subnets, "LaunchTemplate": template}
 
 
+@pytest.fixture(scope="session")
+def session():
+    """One boto3 session for all modules: it reads the services' models once, which takes longer than the tests."""
+    keys = operator_keys(ACCOUNT)
+    return boto3.Session(keys.access_key, keys.secret, region_name=REGION)
+
+
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory):
+def stage(tmp_path_factory, session):
     """An embedded AWS without running machines, 500 times as fast as the wall."""
     with EmbeddedAws(
         workdir=tmp_path_factory.mktemp("aws"), region=REGION, clock=ScaledClock(500), machines=NoMachines()
     ) as aws:
-        ready = Stage(aws)
+        ready = Stage(aws, session)
         yield ready
         for client in ready.clients.values():
             client.close()
