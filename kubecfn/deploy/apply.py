@@ -77,6 +77,14 @@ class Outcome:
         """The stack's outputs."""
         return self.stack.outputs
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """It in plain lines: how it ended, then the outputs."""
+        verdict = (
+            f"is {self.state} after {self.seconds:.0f} s" if self.changed else "is as it should be; nothing changes"
+        )
+        return (f"{self.stack.name} {verdict}.", *(f"  {name}: {value}" for name, value in self.outputs.items()))
+
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
         return {

@@ -43,15 +43,16 @@ class DeletionPlan:
     stays: tuple[str, ...]
     notes: tuple[str, ...]
 
-    def lines(self) -> list[str]:
-        """Return it as plain lines."""
-        return [
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """It in plain lines."""
+        return (
             f"{self.stack.name} ({self.stack.state}) will be deleted:",
             *(f"  {group.part}: {len(group.resources)} ({some(group.resources)})" for group in self.goes),
             *(f"  and {what}" for what in self.also_goes),
             *(["Stays:", *(f"  {what}" for what in self.stays)] if self.stays else []),
             *(f"Note: {note}" for note in self.notes),
-        ]
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -83,17 +84,18 @@ class Deleted:
         """Whether nothing is left that is not meant to stay."""
         return all(one.meant for one in self.left)
 
-    def lines(self) -> list[str]:
-        """Return it as plain lines."""
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """It in plain lines."""
         if not self.existed:
-            return [f"There is no stack {self.stack}; nothing to delete."]
+            return (f"There is no stack {self.stack}; nothing to delete.",)
         kept = [f"  {one}" for one in self.left if one.meant]
         forgotten = [f"  {one}" for one in self.left if not one.meant]
-        return [
+        return (
             f"{self.stack} is deleted{'' if forgotten else '; nothing else of it was found'}.",
             *(["Kept:", *kept] if kept else []),
             *(["Still there:", *forgotten] if forgotten else []),
-        ]
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -171,7 +173,7 @@ def delete(
     backups = _backups(aws, found)
     if acts.delete is not Delete.FOLLOW:
         plan = plan_deletion(aws, stack, cluster, empty_backups=empty_backups)
-        if not ask(Question("delete", f"Delete the stack {stack}?", tuple(plan.lines()))):
+        if not ask(Question("delete", f"Delete the stack {stack}?", plan.lines)):
             raise DeclinedError(f"Declined; nothing was changed in {stack}.")
     ended = remove(aws, found, cluster, work, retain_blocked=retain_blocked)
     if ended.state is not State.DELETE_COMPLETE:
@@ -228,7 +230,7 @@ def _named(resource: Resource) -> str:
 
 def _why_kept(resource: Resource) -> str:
     reasons = {
-        "AWS::S3::Bucket": "the backups in it (--empty-backups deletes them)",
+        "AWS::S3::Bucket": "the backups in it (--backups deletes them)",
         "AWS::KMS::Key": "without it the backups cannot be read",
     }
     return reasons.get(resource.type, "kept by its DeletionPolicy")
@@ -239,5 +241,5 @@ def _blocked(aws: Aws, stack: Stack, cluster: str) -> StackError:
     return StackError(
         f"{stack.name} could not be deleted: {', '.join(names) or stack.reason} would not go.\n"
         f"{why(aws, stack.id, cluster).text()}",
-        remedy="Remove what holds them and repeat; or leave them in the account with --retain-blocked.",
+        remedy="Remove what holds them and repeat; or leave them in the account with --skip-blocked.",
     )

@@ -39,6 +39,17 @@ class Followed:
     well: bool
     events: tuple[Event, ...] = field(repr=False)
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """It in plain lines."""
+        acts = ACTS[self.stack.state]
+        ending = "" if self.well else " kubecfn why says what failed."
+        return (f"{self.stack.name} is {self.stack.state}: {acts.means}{ending}",)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"stack": self.stack.to_json(), "well": self.well, "events": len(self.events)}
+
 
 def follow(
     aws: Aws,

@@ -57,7 +57,7 @@ class Track:
         elif event.status.endswith("_IN_PROGRESS"):
             self._done.discard(event.logical_id)
         kind = Kind.WARNING if event.status.endswith("_FAILED") else Kind.RESOURCE
-        reason = "" if event.reason == _INITIATED else event.reason
+        reason = "made, not ready yet" if event.reason == _INITIATED else event.reason
         return self._progress(kind, f"{event.logical_id}: {_words(event.status)}{_because(reason)}", event)
 
     def waiting_for(self) -> list[str]:

@@ -94,6 +94,8 @@ def put(aws: Aws, bucket: ArtifactBucket, key: str, data: bytes) -> bool:
                 IfNoneMatch="*",
             )
         except ClientError as error:
+            if code_of(error) == "NoSuchBucket":
+                raise _no_bucket(bucket.name) from error
             if code_of(error) not in _CONTESTED:
                 raise
     # Read back: whoever was first, only the right bytes count.
@@ -104,6 +106,12 @@ def put(aws: Aws, bucket: ArtifactBucket, key: str, data: bytes) -> bool:
             remedy="Someone deletes from the bucket: see its lifecycle rules and access logs, then repeat.",
         )
     return True
+
+
+def _no_bucket(name: str) -> AwsError:
+    return AwsError(
+        f"There is no bucket {name} yet.", code="NoSuchBucket", remedy="Run kubecfn upload first: it makes the bucket."
+    )
 
 
 def _read(artifact: Artifact) -> bytes:

@@ -260,7 +260,7 @@ def test_lines_begin_with_what_matters_most():
 
     text = lines(explanation)
 
-    assert text[0] == "payments: 1 resources change, 0 are added; the worst of it: rolls."
+    assert text[0] == "payments: 1 resource changes; the worst of it: rolls."
     assert f"  ControllerBundleSha256: {'a' * 12}… to {'b' * 12}…" in text
     assert any(line.startswith("    takes ") for line in text)
 

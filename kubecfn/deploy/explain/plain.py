@@ -37,7 +37,9 @@ def headline(explanation: Explanation) -> str:
     worst = explanation.worst
     verdict = f"the worst of it: {worst.value}" if worst else "nothing is replaced, interrupted or lost"
     touched = len({name for consequence in explanation.consequences for name in consequence.resources})
-    return f"{explanation.stack}: {touched} resources change, {count} are added; {verdict}."
+    changed = "1 resource changes" if touched == 1 else f"{touched} resources change"
+    added = f", {count} {'is' if count == 1 else 'are'} added" if count else ""
+    return f"{explanation.stack}: {changed}{added}; {verdict}."
 
 
 def _refusals(explanation: Explanation) -> Iterator[str]:

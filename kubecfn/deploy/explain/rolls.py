@@ -137,9 +137,10 @@ def steps(roll: Roll) -> tuple[str, ...]:
         if roll.waits_for_signals
         else f"CloudFormation waits {_minutes(roll.pause)} and asks nobody"
     )
-    arrive, leave = f"{_count(roll.batch, 'new one')} boots and joins", f"{_count(roll.batch, 'old one')} leaves"
-    if roll.batch > 1:
-        arrive, leave = arrive.replace("boots and joins", "boot and join"), leave.replace("leaves", "leave")
+    if roll.batch == 1:
+        arrive, leave = "a new one boots and joins", "an old one leaves"
+    else:
+        arrive, leave = f"{_how_many(roll.batch)} new ones boot and join", f"{_how_many(roll.batch)} old ones leave"
     batch = (arrive, waits, leave) if roll.adds_first else (leave, arrive, waits)
     again = f"again, until all {roll.size} are new" if roll.batches > 1 else ""
     return (*batch, again) if again else batch
