@@ -3,6 +3,8 @@ from collections import Counter
 import pytest
 from botocore.exceptions import ClientError
 
+ENDS = {"DeregisterTargets", "TerminateInstances"}
+
 
 def test_a_group_brings_its_instances_into_service_spread_over_its_zones(cloud):
     """Instances are distributed evenly over the zones of VPCZoneIdentifier."""
@@ -236,6 +238,8 @@ def test_instances_in_service_are_the_targets_of_the_target_group(cloud):
     cloud.until(lambda: targets() == set(cloud.states(name)))
     cloud.asg.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=1)
     cloud.until(lambda: len(cloud.states(name)) == 1 and targets() == set(cloud.states(name)))
+    ends = [each.call.operation for each in cloud.aws.recorder.internal if each.call.operation in ENDS]
+    assert ends[-2:] == ["DeregisterTargets", "TerminateInstances"]
     cloud.asg.detach_load_balancer_target_groups(AutoScalingGroupName=name, TargetGroupARNs=[arn])
     cloud.until(lambda: not targets())
 

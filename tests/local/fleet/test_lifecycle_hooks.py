@@ -188,6 +188,12 @@ def test_a_hook_also_runs_for_an_instance_that_died(cloud):
     cloud.complete(name, "hook", instance, "ABANDON")
 
     cloud.until(lambda: instance not in cloud.states(name))
+    [ended] = [
+        each
+        for each in cloud.activities(name)
+        if each["Description"].endswith(instance) and "Term" in each["Description"]
+    ]
+    assert ended["StatusCode"] == "Successful"
 
 
 @pytest.mark.parametrize(

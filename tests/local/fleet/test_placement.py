@@ -69,6 +69,13 @@ def test_in_balanced_zones_the_policy_alone_decides(policies, first):
     assert victims(group(("a", 2, 0), ("b", 1, 1), ("c", 2, 2), policies=policies), 1)[0].id == first
 
 
+def test_each_departure_counts_for_the_next():
+    """Scaling in by two looks at the zones anew after the first: the second leaves from another zone when that is older."""
+    made = group(("a", 1, 2), ("a", 1, 3), ("b", 1, 0))
+
+    assert [member.id for member in victims(made, 2)] == ["i-0", "i-2"]
+
+
 def test_a_protected_instance_is_never_chosen():
     """When all that is left is protected, fewer go than were asked for."""
     made = group(("a", 1, 0), ("b", 1, 1))
