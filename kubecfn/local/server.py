@@ -16,10 +16,8 @@ Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class _Handler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here
-    """One connection: small answers leave at once, and nothing is printed."""
+    """One connection, kept open between calls, about which nothing is printed."""
 
-    # Headers and body are two writes; with Nagle's algorithm the second waits for the client's delayed ACK.
-    disable_nagle_algorithm = True
     protocol_version = "HTTP/1.1"
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  werkzeug's name

@@ -332,3 +332,36 @@ def test_a_role_s_rights_are_those_it_holds_now(aws, role):
     assert refused(ec2.describe_vpcs)["Code"] == "UnauthorizedOperation"
     assert session.client("sts").get_caller_identity()["Arn"].endswith("assumed-role/gone/i-0123456789abcdef0")
     iam.create_role(RoleName="gone", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}))
+
+
+def test_a_permissions_boundary_is_refused_loudly(aws, role):
+    """Boundaries are not modelled: a role that has one may do nothing, and the record says why."""
+    session = role(allow("ec2:DescribeVpcs"))
+    iam = aws.client("iam")
+    document = json.dumps({"Version": "2012-10-17", "Statement": allow("*")})
+    boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=document)["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName="node", PermissionsBoundary=boundary)
+
+    assert refused(session.client("ec2", config=ONCE).describe_vpcs)["Code"] == "UnauthorizedOperation"
+    assert f"the permissions boundary {boundary} is not modelled" in aws.recorder.by("DescribeVpcs")[0].reason
+
+
+def test_with_a_bucket_key_the_encryption_context_is_the_bucket(aws, role, key):
+    """With an S3 Bucket Key, kms:EncryptionContext:aws:s3:arn is the bucket's ARN and no longer the object's."""
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="bucket-key", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    rule = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": rule, "BucketKeyEnabled": True}]}
+    s3.put_bucket_encryption(Bucket="bucket-key", ServerSideEncryptionConfiguration=rules)
+    reads, arn = allow("s3:*"), "kms:EncryptionContext:aws:s3:arn"
+    by_bucket = role(reads, allow("kms:*", key, StringEquals={arn: "arn:aws:s3:::bucket-key"}), name="by-bucket")
+    by_object = role(reads, allow("kms:*", key, StringEquals={arn: "arn:aws:s3:::bucket-key/k"}), name="by-object")
+
+    for session, allowed in ((by_bucket, True), (by_object, False)):
+        client = session.client("s3", config=ONCE)
+        if allowed:
+            client.put_object(Bucket="bucket-key", Key="k", Body=b"1")
+            assert client.get_object(Bucket="bucket-key", Key="k")["Body"].read() == b"1"
+        else:
+            assert refused(client.put_object, Bucket="bucket-key", Key="k", Body=b"1")["Code"] == "AccessDenied"
+            assert refused(client.get_object, Bucket="bucket-key", Key="k")["Code"] == "AccessDenied"

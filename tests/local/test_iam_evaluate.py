@@ -123,6 +123,7 @@ CLUSTER, NAMES = "aws:ResourceTag/cluster", "route53:ChangeResourceRecordSetsNor
         ("ForAnyValue:StringEquals", NAMES, ["a.k.example"], True),
         ("ForAnyValue:StringEquals", NAMES, ["z.k.example"], False),
         ("ForAnyValue:StringEquals", "s3:prefix", ["x"], False),
+        ("ForAnyValue:StringNotEquals", "s3:prefix", ["x"], False),
         ("ForAllValues:StringNotEquals", NAMES, ["a.k.example"], False),
         ("ForAllValues:StringNotEquals", NAMES, ["z.k.example"], True),
     ],
