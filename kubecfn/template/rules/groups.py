@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kubecfn.template.rules.rule import Broken, Rule
-from kubecfn.template.rules.view import View, as_list, target
+from kubecfn.template.rules.view import View, as_list, target, texts
 
 _GROUP = "AutoScaling::AutoScalingGroup"
 _TERMINATING = "EC2 Instance-terminate Lifecycle Action"
@@ -63,11 +63,18 @@ def _hooks_are_answered(view: View) -> Broken:
             for name, rule in view.of_type("Events::Rule")
             if _TERMINATING in as_list(rule.get("EventPattern", {}).get("detail-type"))
             and _answers(rule["EventPattern"].get("detail", {}), properties, hook)
+            and any(_may_complete(view, target(aim.get("Arn"))) for aim in as_list(rule.get("Targets")))
         ]
         if not rules:
-            yield group, "has a hook whose event reaches no function"
+            yield group, "has a hook whose event reaches no function that may complete it"
         for missing in sorted(set(_answering(view, rules)) - view.needed_by(group)):
             yield group, f"does not depend on {missing}, so its hook may wait in vain when the stack comes or goes"
+
+
+def _may_complete(view: View, function: str | None) -> bool:
+    role = target(view.resources.get(function or "", {}).get("Properties", {}).get("Role"))
+    policies = view.resources.get(role or "", {}).get("Properties", {}).get("Policies")
+    return "autoscaling:CompleteLifecycleAction" in {text for _, text in texts(policies)}
 
 
 def _answering(view: View, rules: list[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
