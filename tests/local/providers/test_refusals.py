@@ -139,11 +139,12 @@ def test_a_zone_with_a_record_of_others_stays(stage):
     refused(lambda: stage.client("route53").get_hosted_zone(Id=zone), "NoSuchHostedZone")
 
 
-def test_a_record_that_is_there_already_is_neither_taken_over_nor_removed(stage):
+@pytest.mark.parametrize("value", ["10.0.0.1", "10.0.0.2"])
+def test_a_record_that_is_there_already_is_neither_taken_over_nor_removed(value, stage):
     """CREATE of an existing name is refused, and giving up does not delete the record of someone else."""
     put_record(stage, "CREATE", "10.0.0.1")
     try:
-        create = lambda: stage.make("AWS::Route53::RecordSet", HostedZoneId=stage.zone, **record())  # noqa: E731  called by `refused`
+        create = lambda: stage.make("AWS::Route53::RecordSet", HostedZoneId=stage.zone, **record(value))  # noqa: E731  called by `refused`
         refused(create, "InvalidChangeBatch", "it already exists")
 
         assert values(stage) == ["10.0.0.1"]
