@@ -24,7 +24,7 @@ from kubecfn.deploy.stopping import DetachedError, StoppedError
 from kubecfn.deploy.subject import subject_of
 from kubecfn.deploy.templates import INLINE_LIMIT, URL_LIMIT
 from kubecfn.deploy.upload import Artifact, put, upload
-from kubecfn.deploy.why import why
+from kubecfn.deploy.why import tell_why
 from kubecfn.errors import DeclinedError, StackError, WrongUseError
 
 
@@ -257,7 +257,7 @@ def _token(aws: Aws) -> str:
 
 
 def _failed(aws: Aws, deployment: Deployment, stack: Stack) -> StackError:
-    diagnosis = why(aws, stack.id or deployment.stack, deployment.cluster)
+    diagnosis = tell_why(aws, stack.id or deployment.stack, deployment.cluster, stack.reason)
     return StackError(
         f"The stack {deployment.stack} ended in {stack.state}.\n{diagnosis.text()}", remedy=diagnosis.next_step
     )

@@ -18,7 +18,7 @@ from kubecfn.deploy.proof import Left, left_over
 from kubecfn.deploy.remove import remove
 from kubecfn.deploy.stacks import Resource, Stack, read_stack, resources, template_of
 from kubecfn.deploy.states import ACTS, Delete, State
-from kubecfn.deploy.why import why
+from kubecfn.deploy.why import tell_why
 from kubecfn.deploy.zone import foreign_records
 from kubecfn.errors import DeclinedError, StackError
 
@@ -240,6 +240,6 @@ def _blocked(aws: Aws, stack: Stack, cluster: str) -> StackError:
     names = [one.logical_id for one in resources(aws, stack.id) if one.status == "DELETE_FAILED"]
     return StackError(
         f"{stack.name} could not be deleted: {', '.join(names) or stack.reason} would not go.\n"
-        f"{why(aws, stack.id, cluster).text()}",
+        f"{tell_why(aws, stack.id, cluster, stack.reason).text()}",
         remedy="Remove what holds them and repeat; or leave them in the account with --skip-blocked.",
     )

@@ -9,7 +9,7 @@ from kubecfn.deploy.progress import Ask, Kind, Question, Work
 from kubecfn.deploy.remove import remove
 from kubecfn.deploy.stacks import Stack, last_event_at, read_stack, resources
 from kubecfn.deploy.states import ACTS, Apply, State
-from kubecfn.deploy.why import why
+from kubecfn.deploy.why import tell_why
 from kubecfn.errors import DeclinedError, StackError
 
 
@@ -56,7 +56,7 @@ def _watch(aws: Aws, stack: Stack, cluster: str, work: Work) -> None:
     work.tell(Kind.STEP, f"{ACTS[stack.state].means.rstrip('.')}: following it to its end first")
     ended = watch(aws, stack.id, work)
     if not ended.well:
-        diagnosis = why(aws, stack.id, cluster)
+        diagnosis = tell_why(aws, stack.id, cluster, ended.stack.reason)
         raise StackError(
             f"The operation that ran on {stack.name} ended in {ended.stack.state}.\n{diagnosis.text()}",
             remedy=diagnosis.next_step,
@@ -75,7 +75,7 @@ def _remove_remains(aws: Aws, stack: Stack, cluster: str, ask: Ask, work: Work) 
         raise DeclinedError(f"Declined; {stack.name} stays in {stack.state}.")
     ended = remove(aws, stack, cluster, work)
     if ended.state is not State.DELETE_COMPLETE:
-        diagnosis = why(aws, stack.id, cluster)
+        diagnosis = tell_why(aws, stack.id, cluster, ended.reason)
         raise StackError(
             f"What is left of {stack.name} cannot be deleted.\n{diagnosis.text()}", remedy=diagnosis.next_step
         )
@@ -108,5 +108,5 @@ def _continue_rollback(aws: Aws, stack: Stack, cluster: str, ask: Ask, work: Wor
         ended = watch(aws, stack.id, work, since=since, began=False).stack
         if ended.state is State.UPDATE_ROLLBACK_COMPLETE:
             return
-    diagnosis = why(aws, stack.id, cluster)
+    diagnosis = tell_why(aws, stack.id, cluster, ended.reason)
     raise StackError(f"The rollback of {stack.name} fails again.\n{diagnosis.text()}", remedy=diagnosis.next_step)

@@ -22,9 +22,11 @@ from kubecfn.errors import AwsError
 _CASCADE = re.compile(r"Resource (creation|update|deletion) cancelled", re.IGNORECASE)
 _FAILURE = re.compile(r"Received FAILURE signal with UniqueId (\S+)")
 _SILENT = re.compile(r"Failed to receive \d+ resource signal|Received \d+ \w+ signal\(s\) out of")
+_LAUNCHED = re.compile(r"Launching a new EC2 instance: (i-\w+)")
 _STARTS = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"})
 _MOST_EVENTS = 2000
 _MOST_NODES = 5
+_MOST_LINES = 50
 _CONSOLE_LINES = 15
 _REMEDIES = (
     (
@@ -179,27 +181,63 @@ def why(aws: Aws, stack: str, cluster: str) -> Diagnosis:
     about_nodes = [event for event in operation if _FAILURE.search(event.reason) or _SILENT.search(event.reason)]
     if not about_nodes:
         return diagnose(found.name, found.state, history)
-    instances = [match[1] for event in about_nodes if (match := _FAILURE.search(event.reason))]
-    said = node_lines(aws, cluster, operation[0].at)
-    console = [] if any(line.instance in instances for line in said) else _console(aws, instances)
-    return diagnose(found.name, found.state, history, said, console)
+    failing = [match[1] for event in about_nodes if (match := _FAILURE.search(event.reason))]
+    instances = failing or _launched(aws, about_nodes[0].physical_id, operation[0].at)
+    said = node_lines(aws, cluster, instances)
+    return diagnose(found.name, found.state, history, said, [] if said else _console(aws, instances))
 
 
-def node_lines(aws: Aws, cluster: str, since: datetime) -> list[NodeLine]:
-    """Return what nodes wrote about failed steps since an instant, oldest first; "no such log" is nothing."""
+def tell_why(aws: Aws, stack: str, cluster: str, reason: str) -> Diagnosis:
+    """Return what `why` finds; when AWS does not answer, at least the stack's own words: a failure is never hidden by another."""
+    try:
+        return why(aws, stack, cluster)
+    except AwsError as error:
+        return Diagnosis(stack, "", resource=stack, reason=f"{reason} ({error.message})", next_step="Run kubecfn why.")
+
+
+def node_lines(aws: Aws, cluster: str, instances: Iterable[str]) -> list[NodeLine]:
+    """Return what nodes wrote about failed steps, oldest first for each; "no such log" is nothing.
+
+    Args:
+        aws: account and region.
+        cluster: its name.
+        instances: their ids, which are the names of their log streams.
+    """
     from botocore.exceptions import ClientError  # noqa: PLC0415  boto3 loads in functions only
 
     group = f"/kubecfn/{cluster}/nodes"
-    with doing(f"reading the log group {group}"):
-        try:
-            pages = aws.client("logs").get_paginator("filter_log_events")
-            found = pages.paginate(logGroupName=group, startTime=int(since.timestamp() * 1000))
-            messages = [event["message"] for page in found for event in page["events"]]
-        except ClientError as error:
-            if code_of(error) != "ResourceNotFoundException":
-                raise
-            return []
+    messages: list[str] = []
+    for instance in list(dict.fromkeys(instances))[:_MOST_NODES]:
+        with doing(f"reading what {instance} wrote to {group}"):
+            try:
+                answer = aws.client("logs").get_log_events(
+                    logGroupName=group, logStreamName=instance, startFromHead=False, limit=_MOST_LINES
+                )
+            except ClientError as error:
+                if code_of(error) != "ResourceNotFoundException":
+                    raise
+                continue
+        messages += [event["message"] for event in answer["events"]]
     return [line for message in messages if (line := _node_line(message))]
+
+
+def _launched(aws: Aws, group: str, since: datetime) -> list[str]:
+    """Return the instances a group launched since an instant, newest first: those that should have signalled."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415  boto3 loads in functions only
+
+    with doing(f"looking at what the group {group} did"):
+        try:
+            pages = aws.client("autoscaling").get_paginator("describe_scaling_activities")
+            found = pages.paginate(
+                AutoScalingGroupName=group, IncludeDeletedGroups=True, PaginationConfig={"MaxItems": 100}
+            )
+            activities = [one for page in found for one in page["Activities"] if one["StartTime"] >= since]
+        except ClientError as error:
+            if code_of(error) != "ValidationError":
+                raise
+            return []  # the rollback has deleted the group by now, and its history with it
+    launched = (_LAUNCHED.search(activity.get("Description", "")) for activity in activities)
+    return [match[1] for match in launched if match]
 
 
 def _node_line(message: str) -> NodeLine | None:

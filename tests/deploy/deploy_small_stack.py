@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 CLUSTER = "payments"
 
@@ -15,7 +15,13 @@ _TRUST = {
 def template(*, groups=1, size=1, extra=None, zone="payments.example.com", retention=30, timeout="PT10M"):
     """The template as text; `groups` 0 leaves the instances out."""
     resources = {
-        "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.20.0.0/16"}},
+        "Vpc": {
+            "Type": "AWS::EC2::VPC",
+            "Properties": {
+                "CidrBlock": "10.20.0.0/16",
+                "Tags": [{"Key": "kubernetes", "Value": {"Ref": "KubernetesVersion"}}],
+            },
+        },
         "PrivateSubnet1": {
             "Type": "AWS::EC2::Subnet",
             "Properties": {
@@ -147,7 +153,7 @@ class Signallers:
     def _write(self, instance, world):
         api, group = world.client("logs", instance.region), f"/kubecfn/{CLUSTER}/nodes"
         api.create_log_stream(logGroupName=group, logStreamName=instance.id)
-        now: datetime = world.clock.now()
+        now = datetime.now(UTC)
         line = {"instance": instance.id, **self.line, "at": now.isoformat()}
         api.put_log_events(
             logGroupName=group,
