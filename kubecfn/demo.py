@@ -21,11 +21,12 @@ from kubecfn.deploy.aws import Aws, connect
 from kubecfn.deploy.delete import delete as remove
 from kubecfn.deploy.explain import Explanation, html, lines
 from kubecfn.deploy.progress import Kind, Progress, Question, Reporter
-from kubecfn.deploy.why import why
+from kubecfn.deploy.why import Diagnosis, why
 from kubecfn.deploy.workspace import write_file
 from kubecfn.errors import KubecfnError, StackError
 from kubecfn.local.clock import ScaledClock
 from kubecfn.local.embedded import EmbeddedAws
+from kubecfn.local.fleet.machines import ProcessMachines
 from kubecfn.picture import svg
 from kubecfn.ready import Ready, make_ready
 
@@ -140,8 +141,14 @@ def run(folder: Path, *, speed: float, report: Reporter) -> Summary:
     work.mkdir(exist_ok=True)
     text = (data_root("config") / "demo.yaml").read_text(encoding="utf-8")
     region = load_text(text).region
-    with EmbeddedAws(region=region, clock=ScaledClock(speed), workdir=work) as cloud, _pointed_at(cloud):
+    # A node's first calls may be refused while IAM settles; here IAM settles at once, and a refusal should show soon.
+    machines = ProcessMachines(environment={"KUBECFN_PATIENCE": "2"})
+    with (
+        EmbeddedAws(region=region, clock=ScaledClock(speed), workdir=work, machines=machines) as cloud,
+        _pointed_at(cloud),
+    ):
         stage = Stage(cloud, connect(region), folder, report, text)
+        stage.edit("ami-0123456789abcdef0", _register_image(cloud))
         _create(stage)
         _plan_without_change(stage)
         _change_and_roll(stage)
@@ -153,7 +160,7 @@ def run(folder: Path, *, speed: float, report: Reporter) -> Summary:
 @contextmanager
 def _pointed_at(cloud: EmbeddedAws) -> Iterator[None]:
     """Point this process at the embedded AWS, as a person would point any AWS program at it."""
-    wanted = {**cloud.environment(), "KUBECFN_PATIENCE": "2"}
+    wanted = cloud.environment()
     before = {name: os.environ.get(name) for name in (*wanted, "AWS_PROFILE", "AWS_SESSION_TOKEN")}
     os.environ.update(wanted)
     os.environ.pop("AWS_PROFILE", None)
@@ -163,6 +170,16 @@ def _pointed_at(cloud: EmbeddedAws) -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+
+def _register_image(cloud: EmbeddedAws) -> str:
+    """Return the ID of a machine image that this account can use, as an image pipeline would have left one."""
+    root = {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 20}}
+    ec2 = cloud.client("ec2")
+    image = ec2.register_image(
+        Name="kubecfn-node", Architecture="x86_64", RootDeviceName="/dev/xvda", BlockDeviceMappings=[root]
+    )
+    return str(image["ImageId"])
 
 
 def _create(stage: Stage) -> None:
@@ -209,15 +226,24 @@ def _fail_and_roll_back(stage: Stage) -> None:
         ready = stage.ready()
         before = stage.controllers()
         try:
-            stage.apply(ready, meanwhile=lambda: tamper_with_bundle(stage.cloud, ready.deployment))
+            stage.apply(ready, meanwhile=lambda: tamper_with_bundle(stage.cloud, ready))
         except StackError as error:
             stage.report(Progress(Kind.WARNING, str(error)))
         else:
             raise KubecfnError("A changed bundle was accepted.", remedy="Please report it.")
         diagnosis = why(stage.aws, stage.config.name, stage.config.name)
         kept = before & stage.controllers()
-        result(f"{diagnosis.headline}")
+        result(_said(diagnosis))
         result(f"rolled back; {len(kept)} of {len(before)} controllers were never touched")
+
+
+def _said(diagnosis: Diagnosis) -> str:
+    """Return what the node itself said, else CloudFormation's first reason."""
+    return (
+        f"a node says, while {diagnosis.nodes[0].step}: {diagnosis.nodes[0].reason}"
+        if diagnosis.nodes
+        else diagnosis.reason
+    )
 
 
 def _delete(stage: Stage) -> None:
@@ -228,6 +254,6 @@ def _delete(stage: Stage) -> None:
             stage.aws, name, name, ask=stage.say_yes, clock=stage.cloud.clock, report=stage.report, empty_backups=True
         )
         left = remains(stage.cloud)
-        if deleted.left or left.total:
-            raise KubecfnError(f"Left behind: {left.counted or deleted.left}.", remedy="Please report it.")
+        if not deleted.clean or left.total:
+            raise KubecfnError(f"Left behind: {left.counted or deleted.lines}.", remedy="Please report it.")
         result("zero left over")

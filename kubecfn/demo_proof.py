@@ -6,9 +6,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from kubecfn.deploy.apply import Deployment
 from kubecfn.errors import KubecfnError
 from kubecfn.local.embedded import EmbeddedAws
+from kubecfn.ready import Ready
 
 # Functions are woken by events and work beside the stack operation: so long, in real seconds, they may take to follow.
 _PATIENCE = 15.0
@@ -63,10 +63,10 @@ def signals(cloud: EmbeddedAws, cluster: str) -> Counter[str]:
     )
 
 
-def tamper_with_bundle(cloud: EmbeddedAws, deployment: Deployment) -> str:
+def tamper_with_bundle(cloud: EmbeddedAws, ready: Ready) -> str:
     """Overwrite the controllers' bundle where it lies in S3, as an intruder would; return its key."""
-    key = next(artifact.key for artifact in deployment.artifacts if "/controller/" in artifact.key)
-    cloud.client("s3").put_object(Bucket=deployment.bucket.name, Key=key, Body=b"not what was uploaded")
+    key = next(artifact.key for artifact in ready.deployment.artifacts if "/controller/" in artifact.key)
+    cloud.client("s3").put_object(Bucket=ready.bucket.name, Key=key, Body=b"not what was uploaded")
     return key
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ class Ready:
 
     Attributes:
         stack: the emitted template.
+        bucket: where artifacts go.
         deployment: what `kubecfn.deploy.apply` takes.
     """
 
     stack: Emitted
+    bucket: ArtifactBucket
     deployment: Deployment
 
     @property
@@ -56,7 +59,7 @@ def make_ready(
     found = look_up(config, aws, found_from(config), source)
     stack = emitted(config, found)
     keys = pki_directory(build, config)
-    made = pki.make(keys, pki_spec(config, found), now=(clock or RealClock()).now())
+    made = pki.make(keys, pki_spec(config, found), now=datetime.now(UTC))  # certificates live in the wall's time
     if made.made:
         report(Progress(Kind.STEP, f"Keys made in {keys}: {', '.join(made.made)}. Back this folder up."))
     archives = artifacts(config, found, keys)
@@ -72,6 +75,7 @@ def make_ready(
     )
     return Ready(
         stack,
+        bucket,
         Deployment(
             stack=config.name,
             cluster=config.name,

@@ -31,7 +31,7 @@ def reporting() -> Iterator[Reporter]:
     """Give a reporter: a live bar for each kind of work on a terminal, one plain line for each event elsewhere."""
     console = stderr()
     if not console.is_terminal:
-        yield lambda progress: console.print(_line(progress), markup=False)
+        yield lambda progress: console.print(_line(progress), markup=False) if _worth_a_line(progress) else None
         return
     columns = (
         SpinnerColumn(),
@@ -48,7 +48,8 @@ def _live(bars: Bars) -> Reporter:
     tasks: dict[str, Any] = {}
 
     def report(progress: Progress) -> None:
-        bars.print(_line(progress), style=_COLOURS.get(progress.kind, ""), markup=False)
+        if _worth_a_line(progress):
+            bars.print(_line(progress), style=_COLOURS.get(progress.kind, ""), markup=False)
         if progress.total and progress.kind in _GROUPS_ON_SHOW:
             label = str(progress.detail.get("group", progress.kind.value))
             if label not in tasks:
@@ -56,6 +57,12 @@ def _live(bars: Bars) -> Reporter:
             bars.update(tasks[label], completed=progress.done, total=progress.total)
 
     return report
+
+
+def _worth_a_line(progress: Progress) -> bool:
+    """Of a resource's steps only the end, and what CloudFormation has a word for, is shown."""
+    beginnings = ("in progress", "made, not ready yet")
+    return progress.kind is not Kind.RESOURCE or not progress.text.endswith(beginnings)
 
 
 def _line(progress: Progress) -> str:

@@ -43,9 +43,10 @@ def _refuse_without_extra() -> None:
 def local(port: int, region: str, speed: float, env_only: bool) -> None:
     """Serve the embedded AWS on loopback until Ctrl-C. It begins empty and forgets everything when it ends."""
     if env_only:
-        from kubecfn.local.identity import environment
+        from kubecfn.local.embedded import ACCOUNT
+        from kubecfn.local.identity import environment, operator_keys
 
-        for name, value in environment(f"http://127.0.0.1:{port}", region).items():
+        for name, value in environment(f"http://127.0.0.1:{port}", region, operator_keys(ACCOUNT)).items():
             click.echo(f"export {name}={value}")
         return
     _refuse_without_extra()

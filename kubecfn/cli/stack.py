@@ -30,12 +30,12 @@ def upload(where: Where, output: str) -> None:
     aws = _connect(where, config)
     with reporting() as report:
         ready = make_ready(config, aws, where.build, source=str(where.source), report=report)
-        sent = send(aws, ready.deployment.bucket, ready.deployment.artifacts, report=report)
+        sent = send(aws, ready.bucket, ready.deployment.artifacts, report=report)
     rows = [(one.artifact.key, "uploaded" if one.sent else "was there") for one in sent]
     if output == "json":
         print_json([{"key": key, "state": state} for key, state in rows])
         return
-    print_table(f"Bucket {ready.deployment.bucket.name}", ("object", "state"), rows)
+    print_table(f"Bucket {ready.bucket.name}", ("object", "state"), rows)
 
 
 @click.command()
@@ -91,26 +91,34 @@ def apply(where: Where, output: str, yes: bool) -> None:
     if output == "json":
         print_json(outcome.to_json())
         return
-    for line in outcome.lines:
-        click.echo(line)
+    click.echo(
+        f"{config.name} is {outcome.state.value} after {outcome.seconds:.0f} s"
+        + ("." if outcome.changed else "; nothing had to change.")
+    )
+    for name, value in sorted(outcome.outputs.items()):
+        click.echo(f"  {name}: {value}")
 
 
 @click.command()
 @cluster_options
 @output_option
 def follow(where: Where, output: str) -> None:
-    """Watch what CloudFormation is doing, from wherever it is."""
+    """Watch what CloudFormation is doing, from wherever it is. Exits 1 when it did not end well."""
     from kubecfn.cli.console import print_json, reporting
     from kubecfn.deploy.follow import follow as watch
+    from kubecfn.errors import StackError
 
     config = where.config()
     with reporting() as report:
-        outcome = watch(_connect(where, config), config.name, report=report, come_back=where.command("follow"))
+        followed = watch(_connect(where, config), config.name, report=report, come_back=where.command("follow"))
     if output == "json":
-        print_json(outcome.to_json())
-        return
-    for line in outcome.lines:
-        click.echo(line)
+        print_json({"stack": followed.stack.to_json(), "well": followed.well})
+    else:
+        click.echo(f"{config.name} is {followed.stack.state.value}.")
+    if not followed.well:
+        raise StackError(
+            f"The last operation on {config.name} did not end well.", remedy=f"See why: {where.command('why')}"
+        )
 
 
 @click.command()
@@ -136,6 +144,7 @@ def delete(where: Where, output: str, yes: bool, backups: bool, skip_blocked: bo
             report=report,
             empty_backups=backups,
             retain_blocked=skip_blocked,
+            come_back=where.command("delete"),
         )
     if output == "json":
         print_json(deleted.to_json())

@@ -145,16 +145,7 @@ class EmbeddedAws:
 
     def environment(self, *, account: str = ACCOUNT) -> dict[str, str]:
         """Return the environment variables that point any AWS program at this account as its operator."""
-        keys = identity.operator_keys(account)
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": keys.access_key,
-            "AWS_SECRET_ACCESS_KEY": keys.secret,
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": "127.0.0.1",
-        }
+        return identity.environment(self.endpoint, self.region, identity.operator_keys(account))
 
     def reset(self) -> None:
         """Start over with an empty account behind the same address: nothing exists, no call and no fault is kept."""

@@ -151,3 +151,16 @@ def check_signature(signature: Signature, environ: Mapping[str, Any], body: byte
 def caller_identity(call: Call, caller: Caller) -> Answer:
     """Answer GetCallerIdentity ("AWS STS API Reference: GetCallerIdentity")."""
     return {"Account": call.account, "Arn": caller.arn, "UserId": caller.user_id}
+
+
+def environment(endpoint: str, region: str, keys: Keys) -> dict[str, str]:
+    """Return the environment variables that point any AWS program at a gate, as the owner of `keys`."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1",
+    }
