@@ -10,6 +10,7 @@ Sources: EventBridge User Guide, "Events", "Event targets", "Using resource-base
 from __future__ import annotations
 
 import json
+import logging
 import random
 import re
 import threading
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,6 +30,8 @@ from kubecfn.local.fleet.agenda import Agenda
 from kubecfn.local.fleet.notices import Event, event
 from kubecfn.local.world import World
 
+LOG = logging.getLogger("kubecfn.local")
+RETRY_AFTER = 10.0
 # Region, function ARN, payload: returns at once.
 InvokeLater = Callable[[str, str, bytes], None]
 
@@ -124,7 +128,15 @@ class Bus:
         for region, bus, what in waiting:
             buses[region, bus].append(what)
         for (region, bus), events in buses.items():
-            self._match(region, bus, events)
+            try:
+                self._match(region, bus, events)
+            except (ClientError, BotoCoreError) as error:
+                LOG.warning("rules of %s in %s cannot be read yet: %s", bus, region, error)
+                self._agenda.after(RETRY_AFTER, partial(self._again, region, bus, events))
+
+    def _again(self, region: str, bus: str, events: Iterable[Event]) -> None:
+        for what in events:
+            self.put(region, what, bus)
 
     def _match(self, region: str, bus: str, events: Iterable[Event]) -> None:
         client = self._world.client("events", region)

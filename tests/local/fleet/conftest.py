@@ -55,7 +55,7 @@ class Cloud:
     @property
     def fleet(self):
         """The running service, for what is no API."""
-        return next(service for service in self.aws._services if hasattr(service, "bus"))
+        return next(service for service in self.aws.services if hasattr(service, "bus"))
 
     def template(self, user_data="", **data):
         """Make a launch template; return its name."""

@@ -169,6 +169,49 @@ def test_a_rate_rule_fires_again_and_again(cloud):
     cloud.client("events").disable_rule(Name=scheduled)
 
 
+def test_a_schedule_of_eventbridge_scheduler_invokes_its_target(cloud):
+    """EventBridge Scheduler acts as its own role: the function needs no resource policy for it."""
+    name = cloud.function(KEEP)
+    arn = cloud.client("lambda").get_function_configuration(FunctionName=name)["FunctionArn"]
+    cloud.client("scheduler").create_schedule(
+        Name=name,
+        ScheduleExpression="rate(1 minute)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": arn, "RoleArn": "arn:aws:iam::123456789012:role/scheduler", "Input": '{"why": "scheduled"}'},
+    )
+
+    events = cloud.until(lambda: kept(cloud, name))
+    cloud.client("scheduler").delete_schedule(Name=name)
+
+    assert events[0] == {"why": "scheduled"}
+
+
+def test_a_queue_can_be_a_target(cloud):
+    """A rule's SQS target gets the event as its message."""
+    sqs, events = cloud.client("sqs"), cloud.client("events")
+    queue = sqs.create_queue(QueueName=cloud.name("queue"))["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    name = cloud.name("rule")
+    events.put_rule(Name=name, EventPattern=json.dumps({"detail-type": [name]}))
+    events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
+
+    send(cloud, "another")
+    send(cloud, name)
+
+    [message] = cloud.until(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"))
+    assert json.loads(message["Body"])["detail-type"] == name
+
+
+def test_events_outlive_a_bus_that_cannot_be_read(cloud):
+    """'I could not ask for the rules' is not 'there are none': the event is matched when they can be read again."""
+    name = keeper(cloud, {"source": ["kubecfn.test"]})
+    cloud.aws.faults.add(kind="error", service="events", operation="ListRules", times=4, internal=True)
+
+    send(cloud, "hello")
+
+    cloud.until(lambda: kept(cloud, name))
+
+
 def test_malformed_entries_are_refused_one_by_one(cloud):
     """PutEvents takes the good entries and names what is wrong with the others."""
     good = {"Source": "kubecfn.test", "DetailType": "t", "Detail": "{}"}

@@ -86,6 +86,18 @@ def test_an_instance_learns_who_it_is_from_its_own_metadata_service(cloud, profi
     assert (found["no-token"], found["no-ttl"], found["spot"]) == ("401", "400", "404")
 
 
+@pytest.mark.parametrize(("allowed", "name"), [("enabled", "controller"), ("disabled", "")])
+def test_tags_are_metadata_only_when_the_template_says_so(cloud, allowed, name):
+    """InstanceMetadataTags decides whether tags/instance exists."""
+    script = ASK_METADATA.replace("get meta-data/instance-id", "get meta-data/tags/instance/Name")
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "controller"}]}]
+    options = {"HttpTokens": "required", "InstanceMetadataTags": allowed}
+    group = cloud.group(1, template=cloud.template(script, MetadataOptions=options, TagSpecifications=tags))
+    [instance] = cloud.states(group)
+
+    assert facts(cloud, instance)["meta-data/tags/instance/Name"] == name
+
+
 def test_an_instance_acts_as_the_role_of_its_profile(cloud, profile):
     """boto3 on an instance needs no configuration: its session is named after the instance, as on EC2."""
     name = cloud.group(1, template=cloud.template(WHO_AM_I, IamInstanceProfile={"Name": profile}))
