@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,13 @@ class Paired:
     ratio: float
 
 
-def in_turns(ours: Sequence[str], theirs: Sequence[str], *, rounds: int = 7) -> Paired:
+def in_turns(
+    ours: Sequence[str], theirs: Sequence[str], *, rounds: int = 7, environment: Mapping[str, str] | None = None
+) -> Paired:
     """Run both once unmeasured, then `rounds` times in turns."""
     for command in (ours, theirs):
-        seconds(command)
-    pairs = [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
+        seconds(command, environment)
+    pairs = [(seconds(ours, environment), seconds(theirs, environment)) for _ in range(rounds)]
     return Paired(
         statistics.median(first for first, _ in pairs),
         statistics.median(second for _, second in pairs),
@@ -36,8 +40,17 @@ def in_turns(ours: Sequence[str], theirs: Sequence[str], *, rounds: int = 7) -> 
     )
 
 
-def seconds(command: Sequence[str]) -> float:
+def seconds(command: Sequence[str], environment: Mapping[str, str] | None = None) -> float:
     """Return how long `command` takes as a whole process; it must succeed."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
     return time.perf_counter() - start
+
+
+def with_bytecode(folder: Path) -> dict[str, str]:
+    """Return an environment in which Python keeps its bytecode in `folder`.
+
+    Installed packages have theirs; without this, whichever side was installed without would pay for compiling.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": str(folder)}
