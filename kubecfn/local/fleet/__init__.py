@@ -16,6 +16,7 @@ from kubecfn.local.fleet.console import console_output
 from kubecfn.local.fleet.events import Bus, put_events
 from kubecfn.local.fleet.functions import Functions, invoke
 from kubecfn.local.fleet.hands import Hands
+from kubecfn.local.fleet.kept import keep
 from kubecfn.local.fleet.machines import Machines, ProcessMachines
 from kubecfn.local.fleet.model import Book
 from kubecfn.local.fleet.notices import Notices
@@ -45,6 +46,7 @@ def service(world: World, machines: Machines | None = None, *, concurrency: int 
         machines: what runs instances; processes below ``world.workdir`` when left out.
         concurrency: how many events one function runs at the same time at most.
     """
+    keep()
     book, agenda, regions = Book(world), Agenda(world.clock), set[str]()
     running = machines or ProcessMachines()
     functions = Functions(world, partial(_code, world.account), concurrency=concurrency)

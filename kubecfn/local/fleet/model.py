@@ -153,6 +153,7 @@ class Group:
         zones: subnet id -> zone, in the order of VPCZoneIdentifier.
         suspended: process -> reason.
         deleting: DeleteAutoScalingGroup was accepted; it goes when its last instance is gone.
+        rebalancing: it has one more than desired until that one is in service.
         retry_at: instant of the clock before which no launch is tried again after a failed one.
     """
 
@@ -170,6 +171,7 @@ class Group:
     scheduled: dict[str, dict[str, Any]] = field(default_factory=dict)
     activities: deque[Activity] = field(default_factory=lambda: deque(maxlen=1000))
     deleting: bool = False
+    rebalancing: bool = False
     retry_at: float = 0.0
     failures: int = 0
 

@@ -29,6 +29,11 @@ LOG = logging.getLogger("kubecfn.local")
 HEALTH_EVERY = 15.0
 HEALTH_AT_MOST_EVERY_REAL = 0.5
 FIRST_RETRY, LAST_RETRY = 20.0, 300.0
+LAUNCH_ABANDONED = "an instance's launching lifecycle action was abandoned"
+RETAINED = "Lifecycle action abandoned; instance retained."
+OUT_OF_SERVICE = "an instance was taken out of service in response to"
+FOUND_DEAD = f"{OUT_OF_SERVICE} an EC2 health check indicating it has been terminated or stopped"
+FOUND_UNHEALTHY = f"{OUT_OF_SERVICE} a user health-check"
 FAILURES = (ClientError, BotoCoreError, ServiceError)
 
 
@@ -114,11 +119,11 @@ class Reconciler:
             case "Terminating":
                 self._leave_service(group, member)
                 self._enter(group, member, TERMINATING)
-            case "Pending:Wait" | "Terminating:Wait":
+            case "Pending:Wait" | "Terminating:Wait" as state:
                 with self.book.lock:
                     outcome = lifecycle.outcome(member, self.clock.monotonic())
                 if outcome:
-                    self._after_wait(group, member, outcome)
+                    self._after_wait(group, member, state, outcome)
             case "Terminating:Retained" if member.gone:
                 with self.book.lock:
                     group.members.pop(member.id, None)
@@ -139,24 +144,23 @@ class Reconciler:
         if not waits:
             self._proceed(group, member, before)
 
-    def _after_wait(self, group: Group, member: Member, outcome: str) -> None:
-        if member.state == "Pending:Wait" and outcome == "ABANDON":
+    def _after_wait(self, group: Group, member: Member, state: str, outcome: str) -> None:
+        """Act on the end of a wait, unless the API has terminated the instance meanwhile."""
+        if outcome == "CONTINUE":
+            self._proceed(group, member, state)
+        elif state == "Pending:Wait":
             with self.book.lock:
-                if member.state == "Pending:Wait":
-                    start_terminating(
-                        group, member, self._activity("an instance's launching lifecycle action was abandoned")
-                    )
+                if member.state == state:
+                    start_terminating(group, member, self._activity(LAUNCH_ABANDONED))
             self._advance(group, member)
-        elif member.state == "Terminating:Wait" and outcome == "ABANDON" and group.retains and not member.gone:
+        elif group.retains and not member.gone:
             with self.book.lock:
-                if member.state == "Terminating:Wait":
+                if member.state == state:
                     member.state = "Terminating:Retained"
                     if member.activity:
-                        member.activity.finish(
-                            "Cancelled", self.clock.now(), "Lifecycle action abandoned; instance retained."
-                        )
+                        member.activity.finish("Cancelled", self.clock.now(), RETAINED)
         else:
-            self._proceed(group, member, member.state)
+            self._proceed(group, member, state)
 
     def _proceed(self, group: Group, member: Member, before: str) -> None:
         """Go from Pending into service, from Terminating to the end."""
@@ -235,30 +239,26 @@ class Reconciler:
         with self.book.lock:
             for member in group.counted():
                 if member.health == "Unhealthy" and member.state != "Pending:Proceed":
-                    start_terminating(
-                        group,
-                        member,
-                        self._activity(
-                            "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped"
-                            if member.gone
-                            else "an instance was taken out of service in response to a user health-check"
-                        ),
-                    )
+                    cause = FOUND_DEAD if member.gone else FOUND_UNHEALTHY
+                    start_terminating(group, member, self._activity(cause))
         self._advance_terminating(group)
 
     # size
 
     def _fit_size(self, group: Group) -> None:
-        # One more while a zone has too many: the new instance comes first, and the next look, finding one too many, takes
-        # it from the richest zone.
         extra = 1 if self._rebalances(group) else 0
         while not self._closed.is_set() and len(group.counted()) < group.desired + extra and group.runs("Launch"):
             # Sizes and deletion are read anew each time: the API changes them while an instance starts.
             if group.deleting or self.clock.monotonic() < group.retry_at or not self._launch(group):
                 return
+            group.rebalancing = bool(extra)
         with self.book.lock:
-            surplus = len(group.counted()) - group.desired
-        if surplus > 0 and not extra and group.runs("Terminate"):
+            counted = group.counted()
+            if group.rebalancing and any(member.state != "InService" for member in counted):
+                return  # the new one first; then the richest zone has one too many
+            group.rebalancing = False
+        surplus = len(counted) - group.desired
+        if surplus > 0 and group.runs("Terminate"):
             self._shrink(group, surplus)
 
     def _rebalances(self, group: Group) -> bool:
@@ -276,7 +276,7 @@ class Reconciler:
         with self.book.lock:
             size = len(group.counted())
             for number, member in enumerate(victims(group, surplus)):
-                cause = f"an instance was taken out of service in response to a difference between desired and actual capacity, shrinking the capacity from {size - number} to {size - number - 1}"
+                cause = f"{OUT_OF_SERVICE} a difference between desired and actual capacity, shrinking the capacity from {size - number} to {size - number - 1}"
                 start_terminating(group, member, self._activity(cause))
         self._advance_terminating(group)
 

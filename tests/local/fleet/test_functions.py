@@ -41,9 +41,9 @@ def invoke(cloud, name, event=None, **arguments):
     return answer, json.loads(answer["Payload"].read() or "null")
 
 
-def logged(cloud, name):
+def logged(cloud, name, group=""):
     """Return every line a function logged."""
-    logs, group = cloud.client("logs"), f"/aws/lambda/{name}"
+    logs, group = cloud.client("logs"), group or f"/aws/lambda/{name}"
     try:
         return [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
     except logs.exceptions.ResourceNotFoundException:
@@ -59,6 +59,21 @@ def test_a_function_answers_what_its_handler_returns(cloud):
     assert (answer["StatusCode"], result) == (200, {"got": {"a": 1}, "name": name})
     assert "saw {'a': 1}" in base64.b64decode(answer["LogResult"]).decode()
     assert "saw {'a': 1}" in logged(cloud, name)
+
+
+def test_a_function_logs_where_its_configuration_says(cloud):
+    """LoggingConfig names the log group; the default one then stays empty, and an update moves it."""
+    first, second = (f"/own/{cloud.name('logs')}" for _ in range(2))
+    name = cloud.function(ECHO, LoggingConfig={"LogGroup": first, "LogFormat": "Text"})
+
+    invoke(cloud, name, {"a": 1})
+    assert "saw {'a': 1}" in logged(cloud, name, first)
+    assert logged(cloud, name) == []
+
+    cloud.client("lambda").update_function_configuration(FunctionName=name, LoggingConfig={"LogGroup": second})
+    invoke(cloud, name, {"b": 2})
+    assert "saw {'b': 2}" in logged(cloud, name, second)
+    assert "saw {'b': 2}" not in logged(cloud, name, first)
 
 
 def test_a_function_is_kept_warm_until_its_code_changes(cloud):

@@ -201,6 +201,26 @@ def test_an_unbalanced_group_launches_before_it_terminates(cloud):
     assert len(before & set(cloud.states(name))) == 1
 
 
+def test_rebalancing_waits_until_the_new_instance_is_in_service(cloud):
+    """While the instance for the poorer zone still waits for its hook, none of the others goes."""
+    name = cloud.group(3, VPCZoneIdentifier=cloud.subnets[0])
+    before = set(cloud.states(name))
+    cloud.asg.put_lifecycle_hook(
+        AutoScalingGroupName=name,
+        LifecycleHookName="join",
+        LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+        HeartbeatTimeout=7200,
+    )
+    cloud.asg.update_auto_scaling_group(AutoScalingGroupName=name, VPCZoneIdentifier=",".join(cloud.subnets[:2]))
+
+    [new] = cloud.until(lambda: [each for each, state in cloud.states(name).items() if state == "Pending:Wait"])
+    cloud.stays(lambda: cloud.in_service(name) == 3, seconds=0.2)
+    cloud.complete(name, "join", new, "CONTINUE")
+
+    cloud.until(lambda: len(cloud.states(name)) == 3)
+    assert len(before & set(cloud.states(name))) == 2
+
+
 def test_a_mixed_group_buys_its_base_on_demand_and_the_rest_as_spot(cloud):
     """OnDemandBaseCapacity and the percentage above it, rounded up, are on-demand; the override's type wins."""
     policy = {
