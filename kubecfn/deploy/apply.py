@@ -25,7 +25,7 @@ from kubecfn.deploy.subject import subject_of
 from kubecfn.deploy.templates import INLINE_LIMIT, URL_LIMIT
 from kubecfn.deploy.upload import Artifact, put, upload
 from kubecfn.deploy.why import tell_why
-from kubecfn.errors import DeclinedError, StackError, WrongUseError
+from kubecfn.errors import DeclinedError, KubecfnError, StackError, WrongUseError
 
 
 @dataclass(frozen=True)
@@ -163,12 +163,15 @@ def apply(
 
 
 def _carry_out(aws: Aws, change_set: changeset.ChangeSet, work: Work) -> Followed:
-    since = last_event_at(aws, change_set.stack_id)
-    token = _token(aws)
+    """Execute and watch; a change set that cannot be executed is taken back."""
     try:
-        changeset.execute(aws, change_set, token)
+        since = last_event_at(aws, change_set.stack_id)
+        changeset.execute(aws, change_set, _token(aws))
     except KeyboardInterrupt as interrupt:
         raise DetachedError(change_set.stack, "it may just have begun the change", work.come_back) from interrupt
+    except KubecfnError:
+        changeset.discard(aws, change_set, quietly=True)
+        raise
     work.tell(Kind.STEP, f"CloudFormation works on {change_set.stack}")
     return watch(aws, change_set.stack_id, work, since=since, began=False, changes=len(change_set.changes))
 

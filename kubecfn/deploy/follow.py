@@ -10,7 +10,7 @@ from typing import Any
 from kubecfn.deploy.aws import Aws, is_passing
 from kubecfn.deploy.explain.values import Values, as_int
 from kubecfn.deploy.progress import Kind, Progress, RealClock, Reporter, Waiting, Work, silent
-from kubecfn.deploy.stacks import Event, Stack, events, read_stack, template_of
+from kubecfn.deploy.stacks import Event, Stack, events, read_stack, short, template_of
 from kubecfn.deploy.states import ACTS, Ended, State
 from kubecfn.deploy.stopping import DetachedError
 from kubecfn.deploy.track import Track
@@ -109,7 +109,7 @@ def watch(
             watched.pause()
     except KeyboardInterrupt as interrupt:
         doing = ACTS[watched.state].means.rstrip(".").lower()
-        raise DetachedError(stack.split("/")[1] if "/" in stack else stack, doing, work.come_back) from interrupt
+        raise DetachedError(short(stack), doing, work.come_back) from interrupt
     except AwsError as error:
         raise AwsError(
             f"{error.message} The stack goes on without us.",

@@ -88,6 +88,11 @@ class Resource:
     reason: str = ""
 
 
+def short(name: str) -> str:
+    """Return a stack's name, given its name or its ARN."""
+    return name.split("/")[1] if ":stack/" in name else name
+
+
 def read_stack(aws: Aws, name: str) -> Stack:
     """Return the stack, ABSENT when CloudFormation says that there is none.
 
@@ -99,7 +104,7 @@ def read_stack(aws: Aws, name: str) -> Stack:
         AwsError: it could not be asked, which is not the same as "there is none".
         StackError: a state that this kubecfn does not know.
     """
-    with doing(f"reading the stack {name}"):
+    with doing(f"reading the stack {short(name)}"):
         described = _described(aws, name)
     if described is None:
         return Stack(name, State.ABSENT)
@@ -140,7 +145,7 @@ def events(aws: Aws, name: str) -> Iterator[Event]:
     client = aws.client("cloudformation")
     arguments = {"StackName": name}
     while True:
-        with doing(f"reading the events of {name}"):
+        with doing(f"reading the events of {short(name)}"):
             page = client.describe_stack_events(**arguments)
         yield from map(_event, page["StackEvents"])
         if not page.get("NextToken"):
@@ -164,7 +169,7 @@ def _event(data: Mapping[str, Any]) -> Event:
 
 def resources(aws: Aws, name: str) -> list[Resource]:
     """Return every resource of a stack."""
-    with doing(f"listing the resources of {name}"):
+    with doing(f"listing the resources of {short(name)}"):
         pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=name)
         return [
             Resource(
@@ -181,14 +186,14 @@ def resources(aws: Aws, name: str) -> list[Resource]:
 
 def template_of(aws: Aws, name: str) -> Mapping[str, Any]:
     """Return the template in force, parsed."""
-    with doing(f"reading the template of {name}"):
+    with doing(f"reading the template of {short(name)}"):
         answer = aws.client("cloudformation").get_template(StackName=name, TemplateStage="Original")
     return parse(answer["TemplateBody"])
 
 
 def policy_of(aws: Aws, name: str) -> Mapping[str, Any] | None:
     """Return the stack policy; None when there is none."""
-    with doing(f"reading the stack policy of {name}"):
+    with doing(f"reading the stack policy of {short(name)}"):
         body = aws.client("cloudformation").get_stack_policy(StackName=name).get("StackPolicyBody")
     return json.loads(body) if body else None
 

@@ -86,6 +86,7 @@ def put(aws: Aws, bucket: ArtifactBucket, key: str, data: bytes) -> bool:
                 Bucket=bucket.name,
                 Key=key,
                 Body=data,
+                ChecksumAlgorithm="SHA256",
                 ChecksumSHA256=_base64(digest),
                 ServerSideEncryption="aws:kms",
                 SSEKMSKeyId=bucket.key_arn,

@@ -26,9 +26,8 @@ SHA = hashlib.sha256(BUNDLE).hexdigest()
 class Operator:
     """A person at the command line: what was asked, what was answered, what was reported."""
 
-    def __init__(self, embedded, nodes, folder):
-        self.embedded, self.nodes = embedded, nodes
-        self.aws = connect(REGION)
+    def __init__(self, embedded, nodes, aws, folder):
+        self.embedded, self.nodes, self.aws = embedded, nodes, aws
         self.bundle = folder / "bundle.tar.gz"
         self.bundle.write_bytes(BUNDLE)
         self.answer = True
@@ -36,17 +35,21 @@ class Operator:
         self.on_progress = lambda _progress: None
 
     def ask(self, question):
+        """Answer as a person would."""
         self.questions.append(question)
         return self.answer(question) if callable(self.answer) else self.answer
 
     def report(self, progress):
+        """Keep what is reported."""
         self.progress.append(progress)
         self.on_progress(progress)
 
     def told(self):
+        """Every line that was reported."""
         return [progress.text for progress in self.progress]
 
     def deployment(self, sha=SHA, *, bucket=True, **template):
+        """What shall be; `template` are arguments of the small stack."""
         key = f"payments/controller/controller-{SHA}.tar.gz"
         return Deployment(
             stack="payments",
@@ -59,27 +62,31 @@ class Operator:
         )
 
     def bucket(self):
-        s3 = self.embedded.client("s3")
+        """A bucket and key for artifacts, made once."""
+        s3 = self.aws.client("s3")
         name = f"artifacts-{self.embedded.account}"
         if name not in {one["Name"] for one in s3.list_buckets()["Buckets"]}:
             where = {"LocationConstraint": REGION}
             s3.create_bucket(Bucket=name, CreateBucketConfiguration=where)
-            key = self.embedded.client("kms").create_key()["KeyMetadata"]["Arn"]
+            key = self.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
             s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": "key", "Value": key}]})
         key = s3.get_bucket_tagging(Bucket=name)["TagSet"][0]["Value"]
         return ArtifactBucket(name, key)
 
     def apply(self, *arguments, deployment=None, **template):
+        """Run apply."""
         wanted = deployment or self.deployment(*arguments, **template)
         return apply(
             wanted, self.aws, ask=self.ask, clock=self.embedded.clock, report=self.report, come_back="kubecfn apply x"
         )
 
     def plan(self, *arguments, deployment=None, **template):
+        """Run plan."""
         wanted = deployment or self.deployment(*arguments, **template)
         return plan(wanted, self.aws, clock=self.embedded.clock, report=self.report)
 
     def delete(self, **options):
+        """Run delete."""
         return delete(
             self.aws,
             "payments",
@@ -92,12 +99,12 @@ class Operator:
 
     def stacks(self):
         """Every stack that is not deleted, by name, with its state."""
-        pages = self.embedded.client("cloudformation").get_paginator("describe_stacks").paginate()
+        pages = self.aws.client("cloudformation").get_paginator("describe_stacks").paginate()
         return {one["StackName"]: one["StackStatus"] for page in pages for one in page["Stacks"]}
 
     def change_sets(self):
         """Change sets of the stack that could still be executed."""
-        listed = self.embedded.client("cloudformation").list_change_sets(StackName="payments")["Summaries"]
+        listed = self.aws.client("cloudformation").list_change_sets(StackName="payments")["Summaries"]
         return [one["ChangeSetName"] for one in listed if one["ExecutionStatus"] == "AVAILABLE"]
 
 
@@ -106,19 +113,23 @@ def embedded(tmp_path_factory):
     """An embedded AWS, hundreds of times as fast as the clock on the wall, whose instances only signal."""
     nodes = small.Signallers()
     clock = ScaledClock(300)
-    with EmbeddedAws(workdir=tmp_path_factory.mktemp("aws"), region=REGION, clock=clock, machines=nodes) as aws:
-        yield SimpleNamespace(aws=aws, nodes=nodes)
+    folder = tmp_path_factory.mktemp("aws")
+    with (
+        EmbeddedAws(workdir=folder, region=REGION, clock=clock, machines=nodes) as aws,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        for name, value in aws.environment().items():
+            environment.setenv(name, value)
+        environment.delenv("AWS_PROFILE", raising=False)
+        yield SimpleNamespace(aws=aws, nodes=nodes, connection=connect(REGION))
 
 
 @pytest.fixture
-def operator(embedded, tmp_path, monkeypatch):
+def operator(embedded, tmp_path):
     """A person with an empty account."""
     embedded.aws.reset()
     embedded.nodes.verdict = "SUCCESS"
-    for name, value in embedded.aws.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    return Operator(embedded.aws, embedded.nodes, tmp_path)
+    return Operator(embedded.aws, embedded.nodes, embedded.connection, tmp_path)
 
 
 @pytest.fixture

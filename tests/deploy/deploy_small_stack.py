@@ -125,6 +125,7 @@ class Signallers:
         self._threads = []
 
     def start(self, instance, world, target_state):
+        """Switch on: signal in a thread of its own."""
         self.seen.append(instance.id)
         thread = threading.Thread(target=self._signal, args=(instance, world, self.verdict), daemon=True)
         self._threads.append(thread)
@@ -162,14 +163,17 @@ class Signallers:
         )
 
     def stop(self, instance_id):
-        pass
+        """Nothing runs."""
 
     def running(self, instance_id):
+        """Say yes."""
         return True
 
     def console(self, instance_id):
+        """Nothing was written."""
         return b""
 
     def close(self):
+        """Wait for signals under way."""
         for thread in self._threads:
             thread.join(timeout=5)

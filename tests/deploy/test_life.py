@@ -27,7 +27,7 @@ def test_a_plan_of_a_new_stack_leaves_nothing_behind(operator):
 
 def test_a_plan_leaves_the_change_sets_of_others_alone(operator):
     """An empty stack that someone else's change set uses is theirs."""
-    theirs = operator.embedded.client("cloudformation")
+    theirs = operator.aws.client("cloudformation")
     theirs.create_change_set(
         StackName="payments",
         ChangeSetName="theirs",
@@ -192,19 +192,19 @@ def test_records_that_others_wrote_do_not_hold_the_zone(operator):
     operator.apply(groups=0)
     record = {"Name": "x.payments.example.com", "Type": "A", "TTL": 5, "ResourceRecords": [{"Value": "192.0.2.1"}]}
     change = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": record}]}
-    operator.embedded.client("route53").change_resource_record_sets(HostedZoneId=zone_of(operator), ChangeBatch=change)
+    operator.aws.client("route53").change_resource_record_sets(HostedZoneId=zone_of(operator), ChangeBatch=change)
 
     deleted = operator.delete()
 
     assert deleted.clean
     assert any(line.startswith("  and 1 records in the zone") for line in operator.questions[-1].lines)
-    assert operator.embedded.client("route53").list_hosted_zones()["HostedZones"] == []
+    assert operator.aws.client("route53").list_hosted_zones()["HostedZones"] == []
 
 
 def test_what_the_clusters_programs_made_is_named_and_removed(operator):
     """Volumes and security groups tagged as the cluster's own go; shared ones and CloudFormation's stay."""
     operator.apply(groups=0)
-    ec2 = operator.embedded.client("ec2")
+    ec2 = operator.aws.client("ec2")
 
     def volume(value):
         tags = [{"Key": f"kubernetes.io/cluster/{small.CLUSTER}", "Value": value}]
@@ -223,7 +223,7 @@ def test_what_the_clusters_programs_made_is_named_and_removed(operator):
 def test_backups_go_only_when_they_are_asked_for(operator):
     """The bucket with the backups stays by default, and goes with all its versions on request."""
     operator.apply(groups=0)
-    s3 = operator.embedded.client("s3")
+    s3 = operator.aws.client("s3")
     bucket = next(one["Name"] for one in s3.list_buckets()["Buckets"] if "backup" in one["Name"])
     for body in (b"one", b"two"):
         s3.put_object(Bucket=bucket, Key="snapshots/1", Body=body)
