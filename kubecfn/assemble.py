@@ -8,18 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kubecfn import pki
 from kubecfn.artifacts import Artifact, NodeFacts, controller_bundle, lambda_zips, worker_bundle
 from kubecfn.config import Config, Found
 from kubecfn.config.found import domain_of
 from kubecfn.deploy.workspace import write_file
 from kubecfn.errors import KubecfnError, WrongUseError
-from kubecfn.template import build, emit, parameters
+from kubecfn.template import build, parameters
 from kubecfn.template.budgets import Budget, budgets, refuse_over_budget
+from kubecfn.template.emit import emit_dict
 from kubecfn.template.rules import check
 from kubecfn.versions import choose
+
+if TYPE_CHECKING:
+    from kubecfn import pki
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ def emitted(config: Config, found: Found) -> Emitted:
         WrongUseError: the configuration asks for what no template can say, or AWS's limits refuse.
         KubecfnError: a rule of ours refuses the template; that is a fault of kubecfn's.
     """
-    built = build(config, found)
-    text, template = emit(built), built.to_dict()
+    template = build(config, found).to_dict()
+    text = emit_dict(template)
     findings = check(template, config.region)
     if findings:
         raise KubecfnError(
@@ -96,11 +99,15 @@ def pki_spec(config: Config, found: Found) -> pki.PkiSpec:
     Raises:
         WrongUseError: the domain is not known: the parent zone was given by ID alone and not looked up.
     """
+    from kubecfn import pki  # noqa: PLC0415  cryptography is a quarter of a cold start; emitting needs none of it
+
     return pki.PkiSpec(config.name, f"https://api.{_domain(config, found)}:6443", pki.KeyType(config.pki.keys))
 
 
 def artifacts(config: Config, found: Found, keys: Path) -> tuple[Artifact, ...]:
     """Return everything that is uploaded, from the keys in `keys` and the trees of this package."""
+    from kubecfn import pki  # noqa: PLC0415  see pki_spec
+
     versions = choose(config.kubernetes, config.etcd)
     facts = NodeFacts(config.name, _domain(config, found), str(versions.kubernetes), str(versions.etcd))
     return (

@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from kubecfn.config.meanings import meanings
 from kubecfn.config.models import Config
 from kubecfn.config.types import Part
 
@@ -37,7 +38,11 @@ def configuration_page() -> str:
 def _sections(path: str, model: type[Part]) -> Iterator[str]:
     """Yield a section's table, then those of the sections inside it."""
     title = f"## `{path}`" if path else "## The cluster"
-    rows = [_row(f"{path}.{name}" if path else name, field) for name, field in model.model_fields.items()]
+    known = meanings()[model.__name__]
+    rows = [
+        _row(f"{path}.{name}" if path else name, field, known.get(name, ""))
+        for name, field in model.model_fields.items()
+    ]
     head = ["| key | what may stand there | default | meaning |", "|---|---|---|---|"]
     yield "\n".join([title, "", _sentence(model.__doc__), "", *head, *rows, ""])
     for name, field in model.model_fields.items():
@@ -46,9 +51,9 @@ def _sections(path: str, model: type[Part]) -> Iterator[str]:
             yield from _sections(f"{below}[]" if is_list else below, inner)
 
 
-def _row(path: str, field: FieldInfo) -> str:
+def _row(path: str, field: FieldInfo, meaning: str) -> str:
     allowed = _words(field.annotation, field.metadata)
-    cells = (f"`{path}`", allowed, _default(field), _sentence(field.description))
+    cells = (f"`{path}`", allowed, _default(field), _sentence(meaning))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -85,7 +85,9 @@ def _without_none(value: Any) -> Any:
 
 def schema() -> str:
     """Return the configuration's JSON schema for editors."""
-    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+    from kubecfn.config.meanings import described  # noqa: PLC0415  reads sources; only who asks for the schema pays
+
+    return json.dumps(described(Config.model_json_schema()), indent=2) + "\n"
 
 
 class _Loader(yaml.SafeLoader):

@@ -13,7 +13,8 @@ from pydantic_core import PydanticCustomError
 class Part(BaseModel):
     """One section of the configuration: closed, immutable, without silent conversions."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    # Deferred: a section inside another is then built once, with the whole, and not a second time by itself.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 def refusal(reason: str, remedy: str = "") -> PydanticCustomError:
