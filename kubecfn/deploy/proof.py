@@ -106,9 +106,18 @@ def _really_there(aws: Aws, arn: str) -> bool:
         return bool(aws.client("kms").describe_key(KeyId=arn)["KeyMetadata"]["KeyState"] != "PendingDeletion")
     if service != "ec2":
         return True
+    if ":natgateway/" in arn:
+        return _nat_gateway_is_there(aws, name)
     with doing(f"looking for {arn}"):
         try:
             answer = aws.client("ec2").describe_tags(Filters=[{"Name": "resource-id", "Values": [name]}])
         except ClientError:
             return True
     return bool(answer["Tags"])
+
+
+def _nat_gateway_is_there(aws: Aws, gateway: str) -> bool:
+    """A deleted one is described, tags and all, for about an hour (VPC User Guide, "Delete a NAT gateway")."""
+    with doing(f"looking for {gateway}"):
+        found = aws.client("ec2").describe_nat_gateways(Filters=[{"Name": "nat-gateway-id", "Values": [gateway]}])
+    return any(one["State"] not in {"deleted", "deleting"} for one in found["NatGateways"])

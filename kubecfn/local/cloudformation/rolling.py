@@ -135,6 +135,8 @@ class GroupUpdate:
             present = group if self.live.logical_id in self.raised else None
             made = self._settle(sizes.over(self.wanted.properties, present))
             group = group_named(api, name)
+            # Who was there before, e.g. launched by a rebalancing or by the update that is rolled back, answers for itself.
+            self.box.ignore(instance["InstanceId"] for instance in group["Instances"])
             obsolete = obsolete_instances(self.context, group, everything=everything)
             Roll(api, group, rules, sizes, self.box, self.note, self.live.logical_id, self.raised).run(obsolete)
         finally:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from kubecfn.local.clock import Clock
 from kubecfn.local.cloudformation.refusals import CancelledError, invalid
@@ -25,6 +25,7 @@ class Mailbox:
         self._lock = threading.Lock()
         self._event = threading.Event()
         self._received: dict[str, str] = {}
+        self._ignored: frozenset[str] = frozenset()
         self._cancelled = False
 
     def put(self, unique_id: str, status: str) -> bool:
@@ -35,15 +36,20 @@ class Mailbox:
         self._event.set()
         return new
 
+    def ignore(self, unique_ids: Iterable[str]) -> None:
+        """Count nothing from these, whenever it comes: a roll waits for signals "from new instances" (UpdatePolicy)."""
+        with self._lock:
+            self._ignored |= frozenset(unique_ids)
+
     def cancel(self) -> None:
         """End every wait, now and later, with `CancelledError`."""
         self._cancelled = True
         self._event.set()
 
     def counts(self) -> Counter[str]:
-        """Return how many SUCCESS and FAILURE signals there are."""
+        """Return how many SUCCESS and FAILURE signals count."""
         with self._lock:
-            return Counter(self._received.values())
+            return Counter(status for unique_id, status in self._received.items() if unique_id not in self._ignored)
 
     def senders(self, status: str) -> list[str]:
         """Return the UniqueIds that sent a status, first first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -159,6 +160,27 @@ def test_the_next_batch_waits_for_the_signal_of_the_last(account):
     assert added.wait(5)
     while not any("Waiting on 1 resource signal" in reason for reason in account.reasons("web", "Group")):
         pass
+    assert [line for line in account.scaling.history if line.startswith("-")] == []
+    signalling(account)
+    account.signal("web", "Group", "i-0004")
+    assert account.settled("web")["StackStatus"] == "UPDATE_COMPLETE"
+
+
+@pytest.mark.parametrize("status", ["SUCCESS", "FAILURE"])
+def test_only_new_instances_are_counted(account, status):
+    """A roll "waits on signals from new instances": what an old one says late is written down and decides nothing."""
+    account.create("web", group(roll=ROLL | {"PauseTime": "PT1H"}))
+    added = threading.Event()
+    account.scaling.launched = lambda _group, _instance: added.set()
+    account.call("UpdateStack", StackName="web", TemplateBody=json.dumps(group("2", roll=ROLL | {"PauseTime": "PT1H"})))
+    assert added.wait(5)
+
+    while not any("Waiting on 1 resource signal" in reason for reason in account.reasons("web", "Group")):
+        time.sleep(0.01)
+    account.signal("web", "Group", "i-0001", status)
+    time.sleep(0.1)
+
+    assert f"Received {status} signal with UniqueId i-0001" in account.reasons("web", "Group")
     assert [line for line in account.scaling.history if line.startswith("-")] == []
     signalling(account)
     account.signal("web", "Group", "i-0004")
