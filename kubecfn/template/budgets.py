@@ -43,12 +43,13 @@ class Budget:
         return {key: value for key, value in asdict(self).items() if key != "remedy"}
 
 
-def budgets(template: Mapping[str, Any], text: str) -> list[Budget]:
+def budgets(template: Mapping[str, Any], text: str, stack_tags: int = 0) -> list[Budget]:
     """Return every limit with what is used of it.
 
     Args:
         template: in long form.
         text: as it would be sent.
+        stack_tags: how many tags the stack is given; CloudFormation puts them on every group.
 
     Sources: CloudFormation "Understand CloudFormation quotas"; EC2 "Run commands when you launch an EC2 instance with
     user data input"; IAM "IAM and AWS STS quotas"; Auto Scaling "Tag Auto Scaling groups and instances"; VPC "Amazon VPC
@@ -65,7 +66,7 @@ def budgets(template: Mapping[str, Any], text: str) -> list[Budget]:
         _worst(
             "logical id characters", 255, ((name, len(name)) for name in view.resources), "Shorten the pool's name."
         ),
-        _worst("tags of a group", 50, _tags(view), "Give the pool fewer labels and taints."),
+        _worst("tags of a group", 50, _tags(view, stack_tags), "Give the pool fewer labels and taints."),
         _worst("tag key characters", 128, _tag_lengths(view, "Key"), "Shorten the label's or taint's key."),
         _worst("tag value characters", 256, _tag_lengths(view, "Value"), "Shorten the label's or taint's value."),
         _worst("rules of a security group", 60, _inbound(view), "Allow fewer, wider networks in api.allowed_cidrs."),
@@ -148,9 +149,8 @@ def _tagged(view: View) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
         yield name, as_list(properties.get("Tags"))
 
 
-def _tags(view: View) -> Iterator[tuple[str, int]]:
-    # CloudFormation adds its own three (aws:cloudformation:…), the stack's tags come on top of the template's.
-    yield from ((name, len(tags)) for name, tags in _tagged(view))
+def _tags(view: View, stack_tags: int) -> Iterator[tuple[str, int]]:
+    yield from ((name, len(tags) + stack_tags) for name, tags in _tagged(view))
 
 
 def _tag_lengths(view: View, part: str) -> Iterator[tuple[str, int]]:

@@ -79,6 +79,14 @@ def test_what_aws_would_refuse_is_refused_before(make, lines, what, remedy):
     assert remedy in refused.value.remedy
 
 
+def test_the_stacks_own_tags_count(minimal):
+    """CloudFormation puts the stack's tags on every group, where fifty are allowed in all."""
+    (row,) = [row for row in budgets(minimal.data, minimal.text, stack_tags=45) if row.what == "tags of a group"]
+
+    with pytest.raises(KubecfnError, match=r"51 tags of a group \(PoolGeneral\)"):
+        refuse_over_budget("minimal", [row])
+
+
 def test_every_limit_passed_is_said_at_once():
     """One error names them all; a limit that is just reached is none."""
     within, over, further = Budget("a", 5, 5), Budget("b", 6, 5, "Thing", "Do."), Budget("c", 1001, 1000)
