@@ -103,6 +103,7 @@ class Environment:
             archive.extractall(self.folder / "code")
         self._output = self.folder / "output.log"
         self._logs: Any = None
+        self._ending, self._ended = threading.Lock(), False
         self.stream = f"{world.clock.now():%Y/%m/%d}/[$LATEST]{time.monotonic_ns():032x}"
         self._start()
 
@@ -149,7 +150,11 @@ class Environment:
         return Result(str(answer["result"]).encode(), "", log)
 
     def close(self) -> None:
-        """End the worker and whatever it started."""
+        """End the worker and whatever it started; once, because its number may be somebody else's afterwards."""
+        with self._ending:
+            if self._ended:
+                return
+            self._ended = True
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -74,6 +74,8 @@ class Functions:
                     pool.busy.discard(environment)
                     if environment.fresh and not self._closed:
                         pool.idle.append(environment)
+                    else:
+                        environment.close()
 
     def configuration(self, region: str, name: str) -> dict[str, Any]:
         """Return GetFunctionConfiguration's answer.
@@ -129,7 +131,10 @@ class Functions:
         with pool.lock:
             pool.busy.add(made)
             pool.last = made
-        return made
+            if not self._closed:
+                return made
+        made.close()
+        raise ServiceError("ServiceException", "The embedded AWS is closing.", 500)
 
 
 def invoke(functions: Functions, later: Later, call: Call) -> Answer:
