@@ -209,7 +209,8 @@ def _change_and_roll(stage: Stage) -> None:
             stage.report(Progress(Kind.NOTE, line))
         report = stage.folder / "plan.html"
         write_file(report, html(explanation, f"{stage.config.name} in {stage.config.region}", svg(ready.template)))
-        result(f"{len(explanation.consequences)} consequences explained")
+        count = len(explanation.consequences)
+        result(f"explained in {count} consequence{'' if count == 1 else 's'}")
     with stage.act("change, rolled by signals") as result:
         before = stage.controllers()
         outcome = stage.apply(stage.ready())
