@@ -8,21 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kubecfn.artifacts import Artifact, NodeFacts, controller_bundle, lambda_zips, worker_bundle
+from kubecfn.cluster_keys import known_domain
 from kubecfn.config import Config, Found
-from kubecfn.config.found import domain_of
 from kubecfn.deploy.workspace import write_file
-from kubecfn.errors import KubecfnError, WrongUseError
+from kubecfn.errors import KubecfnError
 from kubecfn.template import build, parameters
 from kubecfn.template.budgets import Budget, budgets, refuse_over_budget
 from kubecfn.template.emit import emit_dict
 from kubecfn.template.rules import check
 from kubecfn.versions import choose
-
-if TYPE_CHECKING:
-    from kubecfn import pki
 
 
 @dataclass(frozen=True)
@@ -88,28 +85,12 @@ def emitted(config: Config, found: Found) -> Emitted:
     return Emitted(config, found, text, template, tuple(used))
 
 
-def pki_directory(build_folder: Path, config: Config) -> Path:
-    """Return where the cluster's keys are."""
-    return build_folder / config.name / "pki"
-
-
-def pki_spec(config: Config, found: Found) -> pki.PkiSpec:
-    """Return what the configuration says about its keys.
-
-    Raises:
-        WrongUseError: the domain is not known: the parent zone was given by ID alone and not looked up.
-    """
-    from kubecfn import pki  # noqa: PLC0415  cryptography is a quarter of a cold start; emitting needs none of it
-
-    return pki.PkiSpec(config.name, f"https://api.{_domain(config, found)}:6443", pki.KeyType(config.pki.keys))
-
-
 def artifacts(config: Config, found: Found, keys: Path) -> tuple[Artifact, ...]:
     """Return everything that is uploaded, from the keys in `keys` and the trees of this package."""
-    from kubecfn import pki  # noqa: PLC0415  see pki_spec
+    from kubecfn import pki  # noqa: PLC0415  see kubecfn.cluster_keys
 
     versions = choose(config.kubernetes, config.etcd)
-    facts = NodeFacts(config.name, _domain(config, found), str(versions.kubernetes), str(versions.etcd))
+    facts = NodeFacts(config.name, known_domain(config, found), str(versions.kubernetes), str(versions.etcd))
     return (
         controller_bundle(facts, pki.bundle_files(keys, "controller")),
         worker_bundle(facts, pki.bundle_files(keys, "worker")),
@@ -122,13 +103,3 @@ def values(stack: Emitted, made: tuple[Artifact, ...], bucket: str, key_arn: str
     hashes = {artifact.parameter: artifact.sha256 for artifact in made}
     given = {"ArtifactBucket": bucket, "ArtifactKeyArn": key_arn, **hashes}
     return parameters(stack.config, stack.found, given)
-
-
-def _domain(config: Config, found: Found) -> str:
-    domain = domain_of(config, found)
-    if domain is None:
-        raise WrongUseError(
-            f"The domain of {config.name} is not known: dns.parent_zone_id alone does not say the zone's name.",
-            remedy="Add dns.parent_zone or dns.domain, or let it be looked up with credentials.",
-        )
-    return domain

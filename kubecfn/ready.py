@@ -10,7 +10,8 @@ from typing import Any
 
 from kubecfn import pki
 from kubecfn.artifacts import write
-from kubecfn.assemble import Emitted, artifacts, emitted, pki_directory, pki_spec, values
+from kubecfn.assemble import Emitted, artifacts, emitted, values
+from kubecfn.cluster_keys import pki_directory, pki_spec
 from kubecfn.config import Config, found_from
 from kubecfn.deploy.apply import Deployment
 from kubecfn.deploy.aws import Aws

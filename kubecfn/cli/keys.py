@@ -8,6 +8,7 @@ import click
 
 from kubecfn import pki
 from kubecfn.cli.options import Where, cluster_options, output_option, yes_option
+from kubecfn.cluster_keys import pki_directory, pki_spec
 from kubecfn.config import Config, found_from
 from kubecfn.config.found import domain_of
 from kubecfn.errors import DeclinedError, WrongUseError
@@ -19,8 +20,6 @@ def _now() -> datetime:
 
 def _spec(where: Where, config: Config) -> pki.PkiSpec:
     """Return what the configuration says about its keys; AWS is asked only when the domain hangs on it."""
-    from kubecfn.assemble import pki_spec
-
     known = domain_of(config, found_from(config)) is not None
     return pki_spec(config, where.found(config, offline=known))
 
@@ -34,8 +33,6 @@ def keys() -> None:
 @cluster_options
 def make_command(where: Where) -> None:
     """Make what is missing. Nothing that exists is overwritten."""
-    from kubecfn.assemble import pki_directory
-
     config = where.config()
     report = pki.make(pki_directory(where.build, config), _spec(where, config), now=_now())
     _tell(report, where)
@@ -63,7 +60,6 @@ def _tell(report: pki.Report, where: Where) -> None:
 @cluster_options
 def pull_command(where: Where) -> None:
     """Fetch the keys of a cluster that runs, from its controllers' bundle, onto a machine that has none."""
-    from kubecfn.assemble import pki_directory
     from kubecfn.deploy.aws import connect
     from kubecfn.deploy.pull import pull
 
@@ -80,7 +76,6 @@ def pull_command(where: Where) -> None:
 @output_option
 def show_command(where: Where, output: str) -> None:
     """Show each file: what for, who can read it, when it ends."""
-    from kubecfn.assemble import pki_directory
     from kubecfn.cli.console import print_json, print_table
 
     config = where.config()
@@ -113,7 +108,6 @@ def show_command(where: Where, output: str) -> None:
 @yes_option
 def replace_command(names: tuple[str, ...], where: Where, yes: bool) -> None:
     """Replace NAMES and what hangs below them; the old files are kept aside. Asks for the cluster's name."""
-    from kubecfn.assemble import pki_directory
     from kubecfn.cli.console import print_table
 
     config = where.config()
@@ -145,8 +139,6 @@ def _because(one: pki.Replacement) -> str:
 @cluster_options
 def kubeconfig(where: Where) -> None:
     """Print where the admin kubeconfig is; it is re-issued in the last quarter of its life."""
-    from kubecfn.assemble import pki_directory
-
     config = where.config()
     directory = pki_directory(where.build, config)
     pki.make(directory, _spec(where, config), now=_now())
