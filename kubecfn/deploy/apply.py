@@ -20,7 +20,7 @@ from kubecfn.deploy.progress import Ask, Kind, Question, RealClock, Reporter, Wa
 from kubecfn.deploy.settle import refuse_unplannable, settle
 from kubecfn.deploy.stacks import Stack, last_event_at, read_stack
 from kubecfn.deploy.states import State
-from kubecfn.deploy.stopping import DetachedError, StoppedError
+from kubecfn.deploy.stopping import DetachedError, StoppedError, between_steps
 from kubecfn.deploy.subject import subject_of
 from kubecfn.deploy.templates import INLINE_LIMIT, URL_LIMIT
 from kubecfn.deploy.upload import Artifact, put, upload
@@ -148,6 +148,11 @@ def apply(
         AwsError: AWS refuses.
     """
     work = Work(clock or RealClock(), report, come_back)
+    with between_steps(work):
+        return _apply(deployment, aws, ask, work)
+
+
+def _apply(deployment: Deployment, aws: Aws, ask: Ask, work: Work) -> Outcome:
     started = work.clock.monotonic()
     stack = settle(aws, deployment.stack, deployment.cluster, ask, work)
     change_set, explanation = _prepare(deployment, aws, stack, ask, work)
@@ -167,12 +172,12 @@ def _carry_out(aws: Aws, change_set: changeset.ChangeSet, work: Work) -> Followe
     try:
         since = last_event_at(aws, change_set.stack_id)
         changeset.execute(aws, change_set, _token(aws))
+        work.tell(Kind.STEP, f"CloudFormation works on {change_set.stack}")
     except KeyboardInterrupt as interrupt:
         raise DetachedError(change_set.stack, "it may just have begun the change", work.come_back) from interrupt
     except KubecfnError:
         changeset.discard(aws, change_set, quietly=True)
         raise
-    work.tell(Kind.STEP, f"CloudFormation works on {change_set.stack}")
     return watch(aws, change_set.stack_id, work, since=since, began=False, changes=len(change_set.changes))
 
 

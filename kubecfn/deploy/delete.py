@@ -18,6 +18,7 @@ from kubecfn.deploy.proof import Left, left_over
 from kubecfn.deploy.remove import remove
 from kubecfn.deploy.stacks import Resource, Stack, read_stack, resources, template_of
 from kubecfn.deploy.states import ACTS, Delete, State
+from kubecfn.deploy.stopping import between_steps
 from kubecfn.deploy.why import tell_why
 from kubecfn.deploy.zone import foreign_records
 from kubecfn.errors import DeclinedError, StackError
@@ -163,6 +164,13 @@ def delete(
         AwsError: AWS refuses.
     """
     work = Work(clock or RealClock(), report, come_back)
+    with between_steps(work):
+        return _delete(aws, stack, cluster, ask, work, empty_backups=empty_backups, retain_blocked=retain_blocked)
+
+
+def _delete(
+    aws: Aws, stack: str, cluster: str, ask: Ask, work: Work, *, empty_backups: bool, retain_blocked: bool
+) -> Deleted:
     started = work.clock.monotonic()
     found = read_stack(aws, stack)
     acts = ACTS[found.state]

@@ -102,9 +102,8 @@ def watch(
         DetachedError: Ctrl-C; the stack is untouched and goes on.
         AwsError: AWS did not answer for `_PATIENCE_SECONDS`, or refuses (expired credentials).
     """
-    watched = _Watch(aws, stack, work.clock, work.report, on_event, since, began)
+    watched = _Watch(aws, stack, work.clock, work.report, on_event, since, began, changes, work.clock.monotonic())
     try:
-        watched.prepare(changes)
         while not watched.is_over():
             watched.pause()
     except KeyboardInterrupt as interrupt:
@@ -114,7 +113,7 @@ def watch(
         raise AwsError(
             f"{error.message} The stack goes on without us.",
             code=error.code,
-            remedy=f"{error.remedy} Come back with: {work.come_back}",
+            remedy=f"{error.remedy} Come back with: {work.come_back}".strip(),
         ) from error
     return watched.outcome()
 
@@ -128,11 +127,12 @@ class _Watch:
     on_event: Callable[[Event], None]
     since: datetime | None
     began: bool
-    track: Track = field(default_factory=Track)
+    changes: int
+    started: float
+    track: Track | None = None
     seen: list[Event] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
     current: Stack | None = None
-    started: float = 0.0
     unreachable_since: float | None = None
     nap: float = POLL_SECONDS
 
@@ -141,21 +141,16 @@ class _Watch:
         """The state last seen."""
         return self.current.state if self.current else State.ABSENT
 
-    def prepare(self, changes: int) -> None:
-        """Find out where to begin and how much there is to see."""
-        self.started = self.clock.monotonic()
-        self.track = self._asked(lambda: _expectations(self.aws, self.name, changes)) or Track(total=changes)
-
     def is_over(self) -> bool:
         """Look once; return whether the stack rests."""
-        stack = self._asked(lambda: read_stack(self.aws, self.name))
-        fresh = self._asked(self._fresh_events) if stack is not None else None
-        if stack is None or fresh is None:
+        looked = self._asked(self._look)
+        if looked is None:
             return False
-        self.current = stack
+        stack, fresh, track = looked
+        self.current, self.track = stack, track
         self.nap = POLL_SECONDS if fresh else min(_QUIET_POLL_SECONDS, self.nap * 1.5)
         for event in fresh:
-            self.report(self.track.see(event))
+            self.report((track or Track(self.changes)).see(event))
             self.on_event(event)
         if ACTS[stack.state].ended is Ended.RUNNING or any(event.is_stack for event in fresh):
             self.began = True
@@ -171,6 +166,12 @@ class _Watch:
         """Return how it ended."""
         assert self.current is not None
         return Followed(self.current, ACTS[self.current.state].ended is Ended.WELL, tuple(self.seen))
+
+    def _look(self) -> tuple[Stack, list[Event], Track | None]:
+        """Read the state before the events: what ended by then has all its events."""
+        stack = read_stack(self.aws, self.name)
+        track = self.track or _expectations(self.aws, stack, self.changes)
+        return stack, self._fresh_events(), track
 
     def _fresh_events(self) -> list[Event]:
         found: list[Event] = []
@@ -201,16 +202,18 @@ class _Watch:
         return answer
 
 
-def _expectations(aws: Aws, name: str, changes: int) -> Track:
-    """Return what a creation has to reach: resources and signals, read off the template."""
-    stack = read_stack(aws, name)
-    if stack.state is State.ABSENT:
-        return Track(total=changes)
-    values = Values(template_of(aws, name), stack.parameters)
+def _expectations(aws: Aws, stack: Stack, changes: int) -> Track | None:
+    """Return what the operation has to reach, read off the template; None while it has not begun.
+
+    Deletions and updates touch what they touch; a creation needs every resource and every signal of its policies.
+    """
+    if not stack.stands:
+        return None
+    values = Values(template_of(aws, stack.id), stack.parameters)
     present: Mapping[str, Any] = values.template.get("Resources") or {}
     made = [one for one, resource in present.items() if values.holds_for(resource)]
     needed = {}
-    if stack.state in {State.CREATE_IN_PROGRESS, State.REVIEW_IN_PROGRESS}:
+    if stack.state is State.CREATE_IN_PROGRESS:
         signals = {one: values.attribute(one, "CreationPolicy").get("ResourceSignal") for one in made}
         needed = {one: as_int(rule.get("Count"), 1) for one, rule in signals.items() if isinstance(rule, Mapping)}
     return Track(total=changes or len(made), needed=needed)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kubecfn.deploy.progress import Work
 from kubecfn.errors import KubecfnError
 
 
@@ -24,3 +28,18 @@ class DetachedError(KubecfnError):
             remedy=f"Come back with: {come_back}",
         )
         self.stack = stack
+
+
+@contextmanager
+def between_steps(work: Work) -> Iterator[None]:
+    """Turn a Ctrl-C that meets no step of its own into one sentence; every step is whole or was not begun.
+
+    Raises:
+        StoppedError: Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise StoppedError(
+            "Stopped between two steps; none is left half done.", remedy=f"Come back with: {work.come_back}"
+        ) from interrupt
