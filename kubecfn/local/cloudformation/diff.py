@@ -18,6 +18,7 @@ from kubecfn.local.cloudformation.stacks import Resource, Tags
 from kubecfn.local.cloudformation.template import Definition
 
 Replacement = Literal["True", "False", "Conditional"]
+Evaluation = Literal["Static", "Dynamic"]
 ATTRIBUTES = ("CreationPolicy", "UpdatePolicy", "DeletionPolicy", "UpdateReplacePolicy", "Metadata")
 _RULES: Mapping[str, Replacement] = {"Never": "False", "Conditionally": "Conditional", "Always": "True"}
 
@@ -29,7 +30,7 @@ class Detail:
     attribute: str
     path: Path
     recreation: Recreation
-    evaluation: Literal["Static", "Dynamic"]
+    evaluation: Evaluation
     source: str
     cause: str = ""
     before: Any = None
@@ -212,7 +213,7 @@ class _Comparison:
             type=kind,
             physical_id=self.live.physical_id,
             replacement=replacement,
-            policy_action="" if replacement == "False" else f"ReplaceAnd{policy}",
+            policy_action=f"ReplaceAnd{policy}" if replacement == "True" else "",
             details=details,
             before=_context(self.live.definition, _shown(self.live, self.old)),
             after=_context(self.definition, self._masked(after)),
@@ -261,10 +262,12 @@ class _Comparison:
         change = self.made.get(name)
         if change is None or change.action != "Modify":
             return None
+        # What a certain replacement gives is not known yet, but that it will differ is: AWS says Static there.
+        certain: Evaluation = "Static" if change.replacement == "True" else "Dynamic"
         if attribute is not None and (change.moves or change.replacement != "False"):
-            return replace(base, evaluation="Dynamic", source="ResourceAttribute", cause=f"{name}.{attribute}")
+            return replace(base, evaluation=certain, source="ResourceAttribute", cause=f"{name}.{attribute}")
         if attribute is None and change.replacement != "False":
-            return replace(base, evaluation="Dynamic", source="ResourceReference", cause=name)
+            return replace(base, evaluation=certain, source="ResourceReference", cause=name)
         return None
 
     def _tag_details(self, schema: Schema) -> Iterator[Detail]:

@@ -58,7 +58,7 @@ def update(work: Work, *, disable_rollback: bool) -> bool:
     failed = _refused_removals(work) or _forward(work)
     problem = "" if failed or work.cancelled.is_set() else _publish(work)
     if failed or work.cancelled.is_set() or problem:
-        reason = work.why or (_named("update", failed) if failed else problem)
+        reason = work.why or (_sorted_out(work.stack, failed) if failed else problem)
         if disable_rollback:
             stacks.set_status(stack, "UPDATE_FAILED", reason)
         else:
@@ -225,3 +225,9 @@ def _exports_in_use(work: Work) -> str:
 
 def _named(verb: str, names: Collection[str]) -> str:
     return f"The following resource(s) failed to {verb}: [{', '.join(names)}]. " if names else ""
+
+
+def _sorted_out(stack: Stack, failed: Collection[str]) -> str:
+    """Name what could not be made apart from what could not be changed."""
+    made = [name for name in failed if stack.resources[name].status == "CREATE_FAILED"]
+    return _named("create", made) + _named("update", [name for name in failed if name not in made])

@@ -362,6 +362,12 @@ def _account(region: str = REGION) -> Account:
     return Account(service(world, provider), shelf, scaling, ssm, objects, region)
 
 
+@pytest.fixture(scope="session")
+def account_class() -> type[Account]:
+    """For comparisons: the same questions to another emulation."""
+    return Account
+
+
 @pytest.fixture
 def account() -> Iterator[Account]:
     """A fresh account in eu-central-1."""

@@ -129,18 +129,29 @@ def test_replacement_follows_the_property(account, resource, path, value, replac
     assert {one["Target"]["RequiresRecreation"] for one in change["Details"]} == {recreation}
 
 
-def test_a_replaced_resource_reaches_what_refers_to_it(account):
-    """References of a replaced resource are Dynamic: what they force is Conditional until the update knows."""
+def test_a_replaced_resource_replaces_what_cannot_follow_it(account):
+    """A certain replacement is Static for what refers to it, though the value is known only after the update."""
     account.create("web", NETWORK)
 
     changes = account.changes("web", edited(NETWORK, "Vpc", "Properties", "CidrBlock", to="10.9.0.0/16"))
 
     assert {name: change["Replacement"] for name, change in changes.items()} == {
-        "Vpc": "True", "Subnet": "Conditional", "Note": "False",
+        "Vpc": "True", "Subnet": "True", "Note": "False",
     }  # fmt: skip
-    assert reasons(changes["Subnet"]) == {("ResourceReference", "Dynamic", "Vpc")}
-    assert reasons(changes["Note"]) == {("ResourceAttribute", "Dynamic", "Vpc.CidrBlock")}
+    assert reasons(changes["Subnet"]) == {("ResourceReference", "Static", "Vpc")}
+    assert reasons(changes["Note"]) == {("ResourceAttribute", "Static", "Vpc.CidrBlock")}
     assert changes["Subnet"]["Details"][0]["Target"]["AfterValue"] == "{{changeSet:KNOWN_AFTER_APPLY}}"
+
+
+def test_a_conditional_replacement_is_conditional_for_what_refers_to_it(account):
+    """Evaluation: Dynamic when a referenced resource "is conditionally recreated"; Always is then only Conditional."""
+    account.create("web", NETWORK)
+
+    changes = account.changes("web", edited(NETWORK, "Vpc", "Properties", "InstanceTenancy", to="dedicated"))
+
+    assert (changes["Vpc"]["Replacement"], changes["Subnet"]["Replacement"]) == ("Conditional", "Conditional")
+    assert reasons(changes["Subnet"]) == {("ResourceReference", "Dynamic", "Vpc")}
+    assert "PolicyAction" not in changes["Vpc"]
 
 
 def test_a_resource_changed_in_place_moves_attributes_but_no_references(account):

@@ -260,7 +260,7 @@ def test_a_rollback_writes_its_states_in_order(account):
     assert [event["ResourceStatus"] for event in stack_events] == [
         "UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE",
     ]  # fmt: skip
-    assert stack_events[1]["ResourceStatusReason"] == "The following resource(s) failed to update: [D]. "
+    assert stack_events[1]["ResourceStatusReason"] == "The following resource(s) failed to create: [D]. "
     assert account.shelf.all("AWS::S3::Bucket")["a-1"] == {"BucketName": "bucket-a"}
     assert account.stack("web").get("Parameters") is None
     assert json.loads(account.call("GetTemplate", StackName="web")["TemplateBody"]) == CHAIN
