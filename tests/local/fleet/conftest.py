@@ -146,7 +146,7 @@ class Cloud:
         deadline = time.monotonic() + seconds
         while not (found := holds()):
             assert time.monotonic() < deadline, "did not happen in time"
-            time.sleep(0.02)
+            time.sleep(0.04)
         return found
 
     def stays(self, holds, seconds=0.3):
