@@ -375,50 +375,6 @@ def test_a_cancelled_update_rolls_back_from_the_middle_of_a_roll(account):
     assert len(account.scaling.groups["web-Group"]["Instances"]) == 3
 
 
-def test_a_creation_waits_for_as_many_signals_as_its_policy_counts(account):
-    """CreationPolicy: the group is complete when Count instances have signalled."""
-    policy = {"ResourceSignal": {"Count": 3, "Timeout": "PT15M"}}
-    signalling(account)
-
-    assert account.create("web", group(creation=policy))["StackStatus"] == "CREATE_COMPLETE"
-
-    received = [reason for reason in account.reasons("web", "Group") if reason.startswith("Received")]
-    assert received == [f"Received SUCCESS signal with UniqueId i-000{number}" for number in (1, 2, 3)]
-
-
-CREATION_FAILURES = [
-    ("FAILURE", lambda n: n == 1, 100, "Received 1 FAILURE signal(s) out of 3. Unable to satisfy 100% MinSuccessfulInstancesPercent requirement"),
-    ("SUCCESS", lambda n: n < 3, 100, "Received 2 SUCCESS signal(s) out of 3. Unable to satisfy 100% MinSuccessfulInstancesPercent requirement"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("status", "only", "percent", "words"), CREATION_FAILURES)
-def test_a_creation_without_its_signals_fails_and_leaves_nothing(account, status, only, percent, words):
-    """A FAILURE, or silence until Timeout, fails the group and the stack rolls back."""
-    policy = {
-        "ResourceSignal": {"Count": 3, "Timeout": "PT5M"},
-        "AutoScalingCreationPolicy": {"MinSuccessfulInstancesPercent": percent},
-    }
-    signalling(account, status, only=only)
-
-    stack = account.create("web", group(creation=policy))
-
-    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
-    assert words in account.reasons("web", "Group")
-    assert account.scaling.groups == {}
-
-
-def test_a_creation_tolerates_what_its_percentage_allows(account):
-    """AutoScalingCreationPolicy: two of three are enough for 60 percent."""
-    policy = {
-        "ResourceSignal": {"Count": 3, "Timeout": "PT1M"},
-        "AutoScalingCreationPolicy": {"MinSuccessfulInstancesPercent": 60},
-    }
-    signalling(account, only=lambda number: number < 3)
-
-    assert account.create("web", group(creation=policy))["StackStatus"] == "CREATE_COMPLETE"
-
-
 @pytest.mark.parametrize(
     ("version", "types", "gone"),
     [("2", ["m7i.large"], 3), ("1", ["m7i.large", "m7a.large"], 3), ("1", ["m7i.large"], 0)],

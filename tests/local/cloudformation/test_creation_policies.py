@@ -1,0 +1,104 @@
+"""CreationPolicy of Auto Scaling groups, after the Template Reference, "CreationPolicy attribute"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+ROLL = {"MaxBatchSize": 1, "MinInstancesInService": 3, "PauseTime": "PT15M", "WaitOnResourceSignals": True}
+INITIATED = (
+    "Rolling update initiated. Terminating 3 obsolete instance(s) in batches of 1, while keeping at least 3 instance(s) in service. "
+    "Waiting on resource signals with a timeout of PT15M when new instances are added to the autoscaling group."
+)
+
+
+def group(
+    version: str = "1",
+    *,
+    least: int = 3,
+    most: int = 4,
+    roll: dict[str, Any] | None = None,
+    creation: dict[str, Any] | None = None,
+    **properties: Any,
+) -> dict[str, Any]:
+    """A group whose launch template changes with `version`."""
+    definition: dict[str, Any] = {
+        "Type": "AWS::AutoScaling::AutoScalingGroup",
+        "Properties": {
+            "MinSize": str(least),
+            "MaxSize": str(most),
+            "LaunchTemplate": {
+                "LaunchTemplateId": {"Ref": "Template"},
+                "Version": {"Fn::GetAtt": ["Template", "LatestVersionNumber"]},
+            },
+            **properties,
+        },
+    }
+    if roll is not None:
+        definition["UpdatePolicy"] = {"AutoScalingRollingUpdate": roll}
+    if creation is not None:
+        definition["CreationPolicy"] = creation
+    return {
+        "Resources": {
+            "Template": {
+                "Type": "AWS::EC2::LaunchTemplate",
+                "Properties": {"LaunchTemplateData": {"ImageId": f"ami-{version}"}},
+            },
+            "Group": definition,
+        }
+    }
+
+
+def signalling(account, status="SUCCESS", *, only=lambda _number: True):
+    """Let every new instance signal as soon as it exists."""
+
+    def launched(_group: str, instance: str) -> None:
+        if only(int(instance[2:])):
+            account.signal("web", "Group", instance, status)
+
+    account.scaling.launched = launched
+
+
+def test_a_creation_waits_for_as_many_signals_as_its_policy_counts(account):
+    """CreationPolicy: the group is complete when Count instances have signalled."""
+    policy = {"ResourceSignal": {"Count": 3, "Timeout": "PT15M"}}
+    signalling(account)
+
+    assert account.create("web", group(creation=policy))["StackStatus"] == "CREATE_COMPLETE"
+
+    received = [reason for reason in account.reasons("web", "Group") if reason.startswith("Received")]
+    assert received == [f"Received SUCCESS signal with UniqueId i-000{number}" for number in (1, 2, 3)]
+
+
+CREATION_FAILURES = [
+    ("FAILURE", lambda n: n == 1, 100, "Received 1 FAILURE signal(s) out of 3. Unable to satisfy 100% MinSuccessfulInstancesPercent requirement"),
+    ("SUCCESS", lambda n: n < 3, 100, "Received 2 SUCCESS signal(s) out of 3. Unable to satisfy 100% MinSuccessfulInstancesPercent requirement"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "only", "percent", "words"), CREATION_FAILURES)
+def test_a_creation_without_its_signals_fails_and_leaves_nothing(account, status, only, percent, words):
+    """A FAILURE, or silence until Timeout, fails the group and the stack rolls back."""
+    policy = {
+        "ResourceSignal": {"Count": 3, "Timeout": "PT5M"},
+        "AutoScalingCreationPolicy": {"MinSuccessfulInstancesPercent": percent},
+    }
+    signalling(account, status, only=only)
+
+    stack = account.create("web", group(creation=policy))
+
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert words in account.reasons("web", "Group")
+    assert account.scaling.groups == {}
+
+
+def test_a_creation_tolerates_what_its_percentage_allows(account):
+    """AutoScalingCreationPolicy: two of three are enough for 60 percent."""
+    policy = {
+        "ResourceSignal": {"Count": 3, "Timeout": "PT1M"},
+        "AutoScalingCreationPolicy": {"MinSuccessfulInstancesPercent": 60},
+    }
+    signalling(account, only=lambda number: number < 3)
+
+    assert account.create("web", group(creation=policy))["StackStatus"] == "CREATE_COMPLETE"
