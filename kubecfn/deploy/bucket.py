@@ -13,6 +13,7 @@ from kubecfn.deploy.follow import watch
 from kubecfn.deploy.progress import Kind, RealClock, Reporter, Waiting, Work, silent
 from kubecfn.deploy.stacks import Stack, read_stack
 from kubecfn.deploy.states import ACTS, Apply, Ended, State
+from kubecfn.deploy.why import tell_why
 from kubecfn.errors import AwsError, StackError
 
 STACK = "kubecfn-artifacts"
@@ -72,13 +73,13 @@ def artifact_bucket(
     if bucket := _from(stack):
         return bucket
     _refuse_foreign(aws, f"kubecfn-{aws.account}-{aws.region}")
-    _make(aws, work)
-    ended = watch(aws, STACK, work, began=False).stack
+    ended = watch(aws, _make(aws, work), work, began=False).stack
     bucket = _from(ended)
     if bucket is None:
         raise StackError(
-            f"The stack {STACK} could not be made: it is {ended.state}{': ' + ended.reason if ended.reason else ''}.",
-            remedy="See why: its first failed event says it. Then repeat, or give artifacts.bucket an existing bucket.",
+            f"The stack {STACK} could not be made: it is {ended.state}.\n"
+            f"{tell_why(aws, ended.id or STACK, 'artifacts', ended.reason).text()}",
+            remedy="Mend what is named and repeat, or give artifacts.bucket an existing bucket.",
         )
     return ArtifactBucket(bucket.name, bucket.key_arn, made=True)
 
@@ -136,7 +137,8 @@ def _refuse_foreign(aws: Aws, name: str) -> None:
         )
 
 
-def _make(aws: Aws, work: Work) -> None:
+def _make(aws: Aws, work: Work) -> str:
+    """Ask for the stack and return its ARN; one that someone else asked for a moment ago is as good."""
     from botocore.exceptions import ClientError  # noqa: PLC0415  boto3 loads in functions only
 
     from kubecfn.template.bucket import build_bucket  # noqa: PLC0415  troposphere loads only when it is needed
@@ -144,7 +146,7 @@ def _make(aws: Aws, work: Work) -> None:
     work.tell(Kind.STEP, f"Making the bucket for artifacts (stack {STACK})")
     with doing(f"making the stack {STACK}"):
         try:
-            aws.client("cloudformation").create_stack(
+            made = aws.client("cloudformation").create_stack(
                 StackName=STACK,
                 TemplateBody=build_bucket().to_json(),
                 OnFailure="DELETE",
@@ -154,6 +156,8 @@ def _make(aws: Aws, work: Work) -> None:
         except ClientError as error:
             if code_of(error) != "AlreadyExistsException":
                 raise
+            return read_stack(aws, STACK).id or STACK
+    return str(made["StackId"])
 
 
 def _from(stack: Stack) -> ArtifactBucket | None:

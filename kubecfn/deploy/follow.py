@@ -170,8 +170,9 @@ class _Watch:
     def _look(self) -> tuple[Stack, list[Event], Track | None]:
         """Read the state before the events: what ended by then has all its events."""
         stack = read_stack(self.aws, self.name)
+        self.name = stack.id or self.name  # a name is forgotten when the stack is deleted, its ARN is not
         track = self.track or _expectations(self.aws, stack, self.changes)
-        return stack, self._fresh_events(), track
+        return stack, self._fresh_events() if stack.id else [], track
 
     def _fresh_events(self) -> list[Event]:
         found: list[Event] = []

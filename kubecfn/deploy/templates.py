@@ -5,6 +5,7 @@ Source: CloudFormation User Guide, "Intrinsic function reference", section on sh
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ INLINE_LIMIT = 51_200
 URL_LIMIT = 1_000_000
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML in which dates stay text and ``!Sub x`` is ``{"Fn::Sub": x}``."""
 
 
@@ -41,9 +42,11 @@ def parse(body: str | Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a template's sections.
 
     Args:
-        body: text (JSON is YAML), or what boto3 already made of a JSON template.
+        body: text, YAML or JSON, or what boto3 already made of a JSON template.
     """
     if not isinstance(body, str):
         return body
+    if body.lstrip().startswith("{"):
+        return cast("dict[str, Any]", json.loads(body))
     data = yaml.load(body, Loader=_Loader)  # noqa: S506  a SafeLoader with CloudFormation's tags
     return data if isinstance(data, dict) else {}

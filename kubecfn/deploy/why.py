@@ -156,11 +156,11 @@ def diagnose(
 
 
 def last_operation(history: Iterable[Event]) -> list[Event]:
-    """Return the events of the last operation, oldest first; a rollback belongs to what it rolls back."""
+    """Return the events of the last operation, oldest first; a rollback, or a deletion on failure, belongs to what failed."""
     found: list[Event] = []
     for event in history:
         found.append(event)
-        if event.is_stack and event.status in _STARTS:
+        if event.is_stack and event.status in _STARTS and "failed to create" not in event.reason:
             break
     return found[::-1]
 

@@ -54,8 +54,8 @@ def test_a_change_set_made_stale_by_someone_else_is_not_executed(operator):
 def test_two_operators_at_once_second_is_told_who_and_how_to_follow(operator):
     """While one change runs, a plan is refused with since when, whose token, and how to follow."""
     operator.nodes.verdict = None
+    when(operator, "CloudFormation works on", interrupt)
     with pytest.raises(DetachedError):
-        when(operator, "CloudFormation works on", interrupt)
         operator.apply()
 
     with pytest.raises(StackError, match="Another operation runs on the stack payments") as raised:
