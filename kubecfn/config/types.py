@@ -23,10 +23,8 @@ def refusal(reason: str, remedy: str = "") -> PydanticCustomError:
 
 
 def _matching(pattern: str, reason: str, remedy: str = "") -> AfterValidator:
-    compiled = re.compile(pattern)
-
     def check(value: str) -> str:
-        if compiled.fullmatch(value) is None:
+        if re.fullmatch(pattern, value) is None:  # compiled when it is first needed; most never are
             raise refusal(reason, remedy)
         return value
 
