@@ -46,7 +46,7 @@ class Engine:
         stack.wanted = wanted
         self._begin(stack, "CREATE_STACK", "CREATE_IN_PROGRESS", "User Initiated")
         work = self._work(stack, wanted)
-        self._launch(work, lambda: ended(flows.create(work)))
+        self._launch(work, lambda: flows.create(work), ended)
         if stack.timeout_minutes:
             self._limit(work, stack.timeout_minutes * 60)
 
@@ -68,7 +68,7 @@ class Engine:
         self._begin(stack, "UPDATE_STACK", "UPDATE_IN_PROGRESS", "User Initiated")
         work = self._work(stack, wanted, policy or stack.policy)
         work.before_tags = before_tags
-        self._launch(work, lambda: ended(flows.update(work, disable_rollback=disable_rollback)))
+        self._launch(work, lambda: flows.update(work, disable_rollback=disable_rollback), ended)
 
     def delete(self, stack: Stack, retain: Collection[str] = (), *, force: bool = False) -> None:
         """Start to delete a stack; a creation under way is given up first."""
@@ -129,17 +129,19 @@ class Engine:
         else:
             self._around.stacks.set_status(stack, status, reason)
 
-    def _launch(self, work: Work, run: Callable[[], None]) -> None:
+    def _launch(self, work: Work, run: Callable[[], object], ended: Ended = lambda _good: None) -> None:
         over = threading.Event()
 
         def body() -> None:
+            good = False
             try:
-                run()
+                good = run() is True
             except Exception:  # noqa: BLE001  a broken operation must end in a state, or its caller waits for ever
                 _log.exception("the operation on stack %s broke inside the emulation", work.stack.name)
                 failed = work.stack.status.replace("_CLEANUP_IN_PROGRESS", "").replace("_IN_PROGRESS", "_FAILED")
                 self._around.stacks.set_status(work.stack, failed, "Internal Failure")
             finally:
+                ended(good)
                 over.set()
 
         thread = threading.Thread(target=body, name=f"stack {work.stack.name}", daemon=True)

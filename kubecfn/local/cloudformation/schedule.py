@@ -6,12 +6,15 @@ conditions) go beside them, as all resources do on AWS (User Guide: "Understand 
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from kubecfn.local.cloudformation.refusals import OperationFailedError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -78,5 +81,8 @@ def _good(act: Callable[[str], None], name: str) -> bool:
     try:
         act(name)
     except OperationFailedError:
+        return False
+    except Exception:  # noqa: BLE001  in a thread of its own a lost exception would be an operation that never ends
+        _log.exception("%s broke inside the emulation", name)
         return False
     return True

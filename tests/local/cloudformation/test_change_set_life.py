@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from typing import Any
 
 import pytest
@@ -84,6 +85,17 @@ def reasons(change: dict[str, Any]) -> set[tuple[str, str, str]]:
     return {(one["ChangeSource"], one["Evaluation"], one.get("CausingEntity", "")) for one in change["Details"]}
 
 
+def executed(account, name: str) -> dict[str, Any]:
+    """Wait until a change set's execution is over: that is said just after the stack's own last state."""
+    end = time.monotonic() + 5
+    while (seen := account.call("DescribeChangeSet", ChangeSetName=name, StackName="web"))[
+        "ExecutionStatus"
+    ] == "EXECUTE_IN_PROGRESS":
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    return seen
+
+
 def test_a_stack_can_begin_as_a_change_set(account):
     """ChangeSetType CREATE makes a stack in REVIEW_IN_PROGRESS without resources; executing creates it."""
     seen = account.look("web", NETWORK, ChangeSetType="CREATE")
@@ -94,7 +106,7 @@ def test_a_stack_can_begin_as_a_change_set(account):
 
     stack = account.settled("web")
     assert (stack["StackStatus"], stack["ChangeSetId"]) == ("CREATE_COMPLETE", seen["ChangeSetId"])
-    assert account.call("DescribeChangeSet", ChangeSetName=seen["ChangeSetId"])["ExecutionStatus"] == "EXECUTE_COMPLETE"
+    assert executed(account, "look")["ExecutionStatus"] == "EXECUTE_COMPLETE"
 
 
 def test_a_stack_in_review_can_have_several_first_change_sets(account):
@@ -116,6 +128,7 @@ def test_executing_one_deletes_the_others(account):
 
     account.call("ExecuteChangeSet", ChangeSetName="one", StackName="web")
     account.settled("web")
+    executed(account, "one")
 
     assert [row["ChangeSetName"] for row in account.call("ListChangeSets", StackName="web")["Summaries"]] == ["one"]
     with pytest.raises(ServiceError, match=r"ChangeSet \[two\] does not exist") as refused:
