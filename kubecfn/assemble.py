@@ -6,7 +6,6 @@ Nothing here talks to AWS; what AWS knows comes in as `Found` and as the artifac
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,15 @@ from kubecfn.cluster_keys import known_domain
 from kubecfn.config import Config, Found
 from kubecfn.deploy.workspace import write_file
 from kubecfn.errors import KubecfnError
-from kubecfn.template import build, parameters
+from kubecfn.template import build
 from kubecfn.template.budgets import Budget, budgets, refuse_over_budget
 from kubecfn.template.emit import emit_dict
 from kubecfn.template.rules import check
+from kubecfn.template.values import values as parameter_values
 from kubecfn.versions import choose
+
+# What `kubecfn apply` adds to the configuration's own tags: kubecfn:cluster.
+OWN_STACK_TAGS = 1
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,6 @@ class Emitted:
         """Write the template, atomically."""
         write_file(target, self.text)
 
-    @cached_property
-    def secret_free(self) -> bool:
-        """Whether no parameter is marked secret: keys travel in bundles, never in templates."""
-        return not any(parameter.get("NoEcho") for parameter in self.template.get("Parameters", {}).values())
-
 
 def emitted(config: Config, found: Found) -> Emitted:
     """Return the cluster's template.
@@ -80,7 +78,7 @@ def emitted(config: Config, found: Found) -> Emitted:
             + "\n".join(f"  {finding}" for finding in findings),
             remedy="This is a fault of kubecfn's: please report it with the configuration.",
         )
-    used = budgets(template, text)
+    used = budgets(template, text, len(config.tags) + OWN_STACK_TAGS)
     refuse_over_budget(config.name, used)
     return Emitted(config, found, text, template, tuple(used))
 
@@ -102,4 +100,4 @@ def values(stack: Emitted, made: tuple[Artifact, ...], bucket: str, key_arn: str
     """Return a value for every parameter of the stack."""
     hashes = {artifact.parameter: artifact.sha256 for artifact in made}
     given = {"ArtifactBucket": bucket, "ArtifactKeyArn": key_arn, **hashes}
-    return parameters(stack.config, stack.found, given)
+    return parameter_values(stack.template, given)

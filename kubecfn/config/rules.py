@@ -178,6 +178,15 @@ def _controllers(config: Config) -> Iterator[Problem]:
 
 def _pools(config: Config) -> Iterator[Problem]:
     yield from _twice("pools[].name", tuple(pool.name for pool in config.pools))
+    spoken = Counter("".join(word.capitalize() for word in pool.name.split("-")) for pool in config.pools)
+    for pool in config.pools:
+        if "-" in pool.name and spoken["".join(word.capitalize() for word in pool.name.split("-"))] > 1:
+            yield Problem(
+                "pools[].name",
+                pool.name,
+                "differs from another pool's name by '-' alone",
+                "Resources of a stack have no '-' in their names: rename one.",
+            )
     for position, pool in enumerate(config.pools):
         yield from _pool(f"pools[{position}]", pool, config)
 
@@ -185,6 +194,8 @@ def _pools(config: Config) -> Iterator[Problem]:
 def _pool(path: str, pool: Pool, config: Config) -> Iterator[Problem]:
     if pool.min > pool.max:
         yield Problem(f"{path}.min", str(pool.min), f"is above max = {pool.max}", "Raise max or lower min.")
+    if pool.max == 0:
+        yield Problem(f"{path}.max", "0", "a pool that can hold no worker is no pool", "Raise max, or remove the pool.")
     if pool.on_demand_base and not pool.spot:
         yield Problem(
             f"{path}.on_demand_base",
@@ -209,7 +220,7 @@ def _pool(path: str, pool: Pool, config: Config) -> Iterator[Problem]:
     if isinstance(pool.zones, tuple):
         yield from _zones(f"{path}.zones", pool.zones, config.region)
         yield from _twice(f"{path}.zones", pool.zones)
-        yield from _among_chosen(f"{path}.zones", pool.zones, config.network.zones)
+        yield from _among_chosen(f"{path}.zones", pool.zones, config.network)
     yield from _twice(f"{path}.instance_types", pool.instance_types)
     yield from _volume(f"{path}.volume", pool.volume)
     yield from _signal_timeout(f"{path}.signal_timeout", pool.signal_timeout)
@@ -223,10 +234,18 @@ def _pool(path: str, pool: Pool, config: Config) -> Iterator[Problem]:
             )
 
 
-def _among_chosen(path: str, zones: tuple[str, ...], chosen: int | tuple[str, ...]) -> Iterator[Problem]:
-    if isinstance(chosen, tuple):
-        for zone in sorted(set(zones) - set(chosen)):
-            yield Problem(path, zone, "is not among network.zones", f"Choose from {', '.join(chosen)}.")
+def _among_chosen(path: str, zones: tuple[str, ...], network: Network) -> Iterator[Problem]:
+    chosen = network.zones
+    if network.vpc:
+        chosen = tuple(subnet.zone for subnet in network.vpc.private_subnets if subnet.zone)
+        if len(chosen) < len(network.vpc.private_subnets):
+            return  # the look-up will tell
+    if isinstance(chosen, int):
+        reason = f"names zones, but network.zones = {chosen} does not say which are used"
+        yield Problem(path, ", ".join(zones), reason, "Name them in network.zones too.")
+        return
+    for zone in sorted(set(zones) - set(chosen)):
+        yield Problem(path, zone, "is not among the cluster's zones", f"Choose from {', '.join(chosen)}.")
 
 
 def _rentable(path: str, instance_type: str) -> Iterator[Problem]:

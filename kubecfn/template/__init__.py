@@ -97,4 +97,4 @@ def parameters(config: Config, found: Found, artifacts: Mapping[str, str]) -> di
     Raises:
         KubecfnError: parameters without a value, by name.
     """
-    return values(build(config, found), artifacts)
+    return values(build(config, found).to_dict(), artifacts)

@@ -91,6 +91,14 @@ def test_several_mistakes_are_shown_at_once() -> None:
         ("network: {egress: isolated}", "network.egress = isolated", "is not built yet"),
         ("api: {exposure: internet-facing}", "api.allowed_cidrs", "is required with an internet-facing API"),
         ("api: {exposure: public}", "api.exposure = public", "must be 'internal' or 'internet-facing'"),
+        ("pools: [{name: a, min: 0, max: 0}]", "pools[0].max = 0", "can hold no worker"),
+        ("pools: [{name: a-1}, {name: a1}]", "pools[].name = a-1", "by '-' alone"),
+        ("pools: [{name: a, zones: [eu-central-1a]}]", "pools[0].zones", "does not say which are used"),
+        (
+            "network: {zones: [eu-central-1b]}\npools: [{name: a, zones: [eu-central-1a]}]",
+            "pools[0].zones",
+            "not among",
+        ),
         ("pools: [{name: a, min: 5}]", "pools[0].min = 5", "is above max = 3"),
         ("pools: [{name: a}, {name: a}]", "pools[].name = a", "stands there 2 times"),
         (

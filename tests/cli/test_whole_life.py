@@ -1,0 +1,149 @@
+"""A cluster's whole life by the commands a person types, against the embedded AWS."""
+
+from __future__ import annotations
+
+import json
+import sys
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from kubecfn.cli import main
+from kubecfn.local.clock import ScaledClock
+from kubecfn.local.embedded import EmbeddedAws
+from kubecfn.local.fleet.machines import ProcessMachines
+
+CONFIG = """
+name: small
+region: eu-central-1
+kubernetes: 1.36.1
+dns: {private: true, domain: small.internal}
+network: {nat_gateways: one, zones: 1}
+controllers: {count: 1, signal_timeout: 5m}
+image: {ami: {x86_64: IMAGE}}
+"""
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    """Serve an account in which a node image lies ready."""
+    machines = ProcessMachines(environment={"KUBECFN_PATIENCE": "1"})
+    with EmbeddedAws(workdir=tmp_path_factory.mktemp("aws"), clock=ScaledClock(60), machines=machines) as aws:
+        yield aws
+
+
+@pytest.fixture(scope="module")
+def source(cloud, tmp_path_factory):
+    """Write the configuration of a one-controller cluster; give its path."""
+    root = {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 20}}
+    image = cloud.client("ec2").register_image(
+        Name="node", Architecture="x86_64", RootDeviceName="/dev/xvda", BlockDeviceMappings=[root]
+    )["ImageId"]
+    path = tmp_path_factory.mktemp("config") / "small.yaml"
+    path.write_text(CONFIG.replace("IMAGE", image))
+    return path
+
+
+@pytest.fixture
+def run(cloud, source, monkeypatch, capsys):
+    """Run one command against the account, in this process; give exit code, stdout and stderr."""
+    for name, value in cloud.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        everything = ["--config", source, "--build", source.parent / "build"]
+        monkeypatch.setattr(sys, "argv", ["kubecfn", *map(str, [*arguments, *everything])])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return int(ended.value.code or 0), out, err
+
+    # Real polls of five seconds are for AWS; here every poll is a fraction of one.
+    monkeypatch.setattr("kubecfn.deploy.progress.RealClock", lambda: cloud.clock)
+    for module in ("apply", "bucket", "changeset", "delete", "follow"):
+        monkeypatch.setattr(f"kubecfn.deploy.{module}.RealClock", lambda: cloud.clock, raising=False)
+    return command
+
+
+def stacks(cloud) -> set[str]:
+    """Return the names of the stacks that exist, whatever their state."""
+    return {stack["StackName"] for stack in cloud.client("cloudformation").describe_stacks()["Stacks"]}
+
+
+def test_a_plan_makes_nothing_in_aws(cloud, run, source) -> None:
+    """`plan` explains what would stand, writes its report, and leaves neither stack, bucket nor change set."""
+    report = source.parent / "plan.html"
+
+    code, out, err = run("plan", "--html", report)
+
+    assert code == 0, err
+    assert "small: a new stack of" in out
+    assert stacks(cloud) == set()
+    assert cloud.client("s3").list_buckets()["Buckets"] == []
+    picture = report.read_text().split("<svg", 1)[1].split("</svg>")[0]
+    assert ET.fromstring(f"<svg{picture}</svg>") is not None
+
+
+def test_an_apply_that_nobody_confirms_changes_nothing(cloud, run) -> None:
+    """Without a terminal and without --yes there is nobody to ask: exit code 2, and no stack."""
+    code, _, err = run("apply")
+
+    assert (code, "--yes" in err) == (2, True)
+    assert "small" not in stacks(cloud)
+
+
+def test_apply_status_why_and_plan_tell_one_story(cloud, run) -> None:
+    """After an apply the stack stands, its controller has signalled, nothing failed, and nothing is left to do."""
+    code, out, err = run("apply", "--yes")
+    assert code == 0, err
+    assert "small is CREATE_COMPLETE" in out
+
+    code, out, _ = run("status", "--output", "json")
+    (group,) = json.loads(out)["groups"]
+    assert (code, group["group"], group["states"]) == (0, "Controllers", {"InService": 1})
+    assert "SUCCESS signal" in group["last_signal"]
+
+    assert "nothing failed" in run("why")[1]
+    code, out, _ = run("plan", "--output", "json")
+    assert (code, json.loads(out)["creates"], json.loads(out)["consequences"]) == (0, False, [])
+    code, out, _ = run("upload", "--output", "json")
+    assert {row["state"] for row in json.loads(out)} == {"was there"}
+
+
+def test_an_image_that_cannot_boot_is_rolled_back_and_explained(cloud, run, source) -> None:
+    """A bundle that nodes may not read: exit code 1, the stack as before, and `why` names the step."""
+    bundles = [
+        one
+        for one in cloud.client("s3").list_objects_v2(Bucket="kubecfn-123456789012-eu-central-1")["Contents"]
+        if "/controller/" in one["Key"]
+    ]
+    source.write_text(source.read_text().replace("1.36.1", "1.36.3"))
+    fault = cloud.faults.add(
+        kind="denied", service="s3", operation="GetObject", times=10_000, caller=".*ControllerRole.*"
+    )
+
+    code, _, err = run("apply", "--yes")
+
+    assert code == 1
+    assert "fetch-bundle" in err
+    assert fault.struck
+    assert len(bundles) == 1
+    code, out, _ = run("why")
+    assert "fetch-bundle" in out
+    code, out, _ = run("status", "--output", "json")
+    assert json.loads(out)["stack"]["state"] == "UPDATE_ROLLBACK_COMPLETE"
+
+
+def test_delete_leaves_nothing_but_what_is_kept_and_says_so(cloud, run) -> None:
+    """`delete` ends with what stays; a second one has nothing to do."""
+    cloud.faults.clear()
+
+    code, out, err = run("delete", "--yes")
+
+    assert code == 0, err
+    assert "small is deleted" in out
+    assert "BackupBucket" in out
+    assert "small" not in stacks(cloud)
+    code, out, _ = run("delete", "--yes")
+    assert (code, "There is no stack small" in out) == (0, True)
