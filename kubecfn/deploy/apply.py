@@ -245,10 +245,8 @@ def _template_argument(deployment: Deployment, aws: Aws) -> dict[str, str]:
         )
     key = template_key(deployment.cluster, data)
     put(aws, deployment.bucket, key, data)
-    address = aws.client("s3").generate_presigned_url(
-        "get_object", Params={"Bucket": deployment.bucket.name, "Key": key}, ExpiresIn=60
-    )
-    return {"TemplateURL": address.split("?", 1)[0]}
+    # Path style: every partition's regional endpoint takes it, and so does AWS_ENDPOINT_URL.
+    return {"TemplateURL": f"{aws.client('s3').meta.endpoint_url}/{deployment.bucket.name}/{key}"}
 
 
 def template_key(cluster: str, data: bytes) -> str:

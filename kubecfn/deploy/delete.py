@@ -126,7 +126,7 @@ def plan_deletion(aws: Aws, stack: str, cluster: str, *, empty_backups: bool = F
         if one.type == "AWS::Route53::HostedZone" and (foreign := foreign_records(aws, one.physical_id, listed))
     ]
     beside = [f"the {leftover}" for leftover in find_leftovers(aws, cluster)]
-    emptied = [f"{_named(one)}: emptied and deleted as asked" for one in kept if empty_backups and _is_backup(one)]
+    emptied = [f"{_named(one)}: {_fate_of_backup(one)}, as asked" for one in kept if empty_backups and _is_backup(one)]
     stays = [f"{_named(one)}: {_why_kept(one)}" for one in kept if not (empty_backups and _is_backup(one))]
     goes = grouped((one.logical_id, one.type) for one in going)
     return DeletionPlan(found, goes, (*records, *beside, *emptied), tuple(stays), tuple(_notes(found, listed)))
@@ -234,6 +234,12 @@ def _notes(stack: Stack, listed: list[Resource]) -> list[str]:
 
 def _named(resource: Resource) -> str:
     return f"{resource.logical_id} {resource.physical_id}"
+
+
+def _fate_of_backup(resource: Resource) -> str:
+    if resource.type == "AWS::KMS::Key":
+        return f"goes {KEY_WAITING_DAYS} days later, unless cancelled"
+    return "emptied and deleted" if resource.type == "AWS::S3::Bucket" else "goes with its bucket"
 
 
 def _why_kept(resource: Resource) -> str:

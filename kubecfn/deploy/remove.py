@@ -89,11 +89,11 @@ def release_instances(aws: Aws, stack: str, work: Work) -> None:
 def _once(aws: Aws, stack: Stack, sweep: _Sweep, retain: list[str], work: Work) -> Stack:
     running = ACTS[stack.state].delete is Delete.FOLLOW
     since = None if running else last_event_at(aws, stack.id)
+    total = sum(1 for one in resources(aws, stack.id) if one.status not in _GONE)
     if not running:
         arguments: dict[str, Any] = {"RetainResources": retain} if retain else {}
         with doing(f"deleting the stack {stack.name}"):
             aws.client("cloudformation").delete_stack(StackName=stack.id, **arguments)
-    total = sum(1 for one in resources(aws, stack.id) if one.status not in _GONE)
     watch(aws, stack.id, work, since=since, began=running, changes=total, on_event=sweep.after)
     return read_stack(aws, stack.id)
 

@@ -47,7 +47,7 @@ def subject_of(aws: Aws, change_set: ChangeSet, template: str, parameters: Mappi
 
 
 def group_sizes(aws: Aws, stack: str) -> dict[str, int]:
-    """Return how many instances each group of a stack has now, by logical id."""
+    """Return how many instances each group of a stack shall have now, by logical id; those that are leaving do not count."""
     names = {one.physical_id: one.logical_id for one in resources(aws, stack) if one.type == GROUP and one.physical_id}
     if not names:
         return {}
@@ -55,7 +55,7 @@ def group_sizes(aws: Aws, stack: str) -> dict[str, int]:
         pages = aws.client("autoscaling").get_paginator("describe_auto_scaling_groups")
         found = pages.paginate(AutoScalingGroupNames=list(names))
         return {
-            names[group["AutoScalingGroupName"]]: len(group["Instances"])
+            names[group["AutoScalingGroupName"]]: int(group["DesiredCapacity"])
             for page in found
             for group in page["AutoScalingGroups"]
         }

@@ -90,6 +90,7 @@ class Track:
             "status": event.status,
             "reason": event.reason,
             "waiting": self.waiting_for(),
+            **({"group": event.logical_id} if _SIGNAL.search(event.reason) else {}),
         }
         return Progress(
             kind,

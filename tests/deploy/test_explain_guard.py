@@ -50,6 +50,14 @@ def test_a_version_up_is_allowed_and_cannot_be_rolled_back(values):
     assert "restore the last backup" in explanation.rollback.text
 
 
+def test_a_patch_can_be_rolled_back():
+    """Patches of one minor read each other's data."""
+    explanation = versions(KubernetesVersion="1.35.9")
+
+    assert explanation.refusals == ()
+    assert explanation.rollback.possible
+
+
 def test_a_new_bundle_can_be_rolled_back():
     """The twin: without a version step the old bytes come back."""
     assert explain(cs.subject(*cs.rolling("Controllers", "ControllerBundleSha256"))).rollback.possible

@@ -56,12 +56,14 @@ def test_a_cluster_stack_lives_from_create_to_nothing(operator):
     assert changed.state is State.UPDATE_COMPLETE
     (roll,) = [c for c in changed.explanation.consequences if c.severity is Severity.ROLLS]
     assert roll.resources == ("Controllers",)
-    assert roll.text.startswith("2 controllers are replaced one at a time")
+    assert roll.text.startswith("2 controllers are replaced one at a time: a new one joins before an old one leaves")
     assert len(set(operator.nodes.seen) - before) == 2
 
+    operator.progress.clear()
     deleted = operator.delete()
     assert operator.stacks() == {}
     assert deleted.clean
+    assert all(progress.done <= progress.total for progress in operator.progress if progress.total)
     assert [one.what.split(" ")[0] for one in deleted.left] == ["BackupBucket"]
 
 

@@ -142,7 +142,7 @@ def _versions(values: Values) -> dict[str, str]:
 
 
 def _rollback(known: _Known) -> Rollback:
-    raised = guard.raised_versions(*(_versions(values) for values in (known.old, known.new)))
+    raised = guard.raised_lines(*(_versions(values) for values in (known.old, known.new)))
     if raised:
         text = (
             f"No: {' and '.join(raised)}. Once a new controller has joined, older ones may not read what it wrote. "

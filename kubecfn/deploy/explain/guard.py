@@ -36,13 +36,20 @@ def refused_steps(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     return reasons
 
 
-def raised_versions(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Return which programs move to a later version, in words: ``etcd 3.5.30 to 3.6.16``."""
+def raised_lines(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return which programs move to a later minor, in words: ``etcd 3.5.30 to 3.6.16``.
+
+    Patches of one minor read each other's data and can be rolled back; minors cannot.
+    """
     return [
         f"{program} {old[name]} to {new[name]}"
         for name, program in VERSION_PARAMETERS.items()
-        if old.get(name) and new.get(name) and old[name] != new[name]
+        if old.get(name) and new.get(name) and _line(old[name]) != _line(new[name])
     ]
+
+
+def _line(version: str) -> str:
+    return ".".join(version.split(".")[:2])
 
 
 def denied_by_policy(policy: Mapping[str, Any] | None, changes: Iterable[Change]) -> list[str]:
