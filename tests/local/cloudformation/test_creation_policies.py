@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from kubecfn.local.cloudformation.creation import needed
+
 ROLL = {"MaxBatchSize": 1, "MinInstancesInService": 3, "PauseTime": "PT15M", "WaitOnResourceSignals": True}
 INITIATED = (
     "Rolling update initiated. Terminating 3 obsolete instance(s) in batches of 1, while keeping at least 3 instance(s) in service. "
@@ -102,3 +104,11 @@ def test_a_creation_tolerates_what_its_percentage_allows(account):
     signalling(account, only=lambda number: number < 3)
 
     assert account.create("web", group(creation=policy))["StackStatus"] == "CREATE_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("total", "percent", "least"), [(5, 50, 3), (5, 60, 3), (3, 100, 3), (3, 0, 0), (7, 33.34, 3), (1, 1, 1)]
+)
+def test_a_percentage_is_rounded_up_to_whole_instances(total, percent, least):
+    """AWS: "if you update five instances with a minimum success percentage of 50, three instances must signal success"."""
+    assert needed(total, percent) == least
