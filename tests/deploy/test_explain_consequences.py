@@ -171,6 +171,38 @@ def test_conditional_becomes_in_place_when_its_cause_only_changes():
     assert not [c for c in explanation.consequences if c.severity is Severity.REPLACES]
 
 
+def test_what_only_refers_to_something_that_stays_is_not_told():
+    """AWS lists whoever names a changed role's ARN; the ARN stays, so nothing happens to them."""
+    role = cs.modify("ControllerRole", cs.detail("Policies"))
+    behind = cs.modify(
+        "ControllersLaunchTemplate",
+        cs.detail("LaunchTemplateData", evaluation="Dynamic", source="ResourceAttribute", entity="ControllerRole.Arn"),
+    )
+    permission = cs.modify(
+        "Permission",
+        cs.detail(
+            "SourceArn",
+            recreation="Always",
+            evaluation="Dynamic",
+            source="ResourceAttribute",
+            entity="ControllerRole.Arn",
+        ),
+        replacement="Conditional",
+        kind="AWS::Lambda::Permission",
+    )
+
+    explanation = explain(cs.subject(role, behind, permission))
+
+    assert [consequence.resources for consequence in explanation.consequences] == [("ControllerRole",)]
+
+
+def test_a_new_version_of_a_launch_template_is_no_mere_identity():
+    """LatestVersionNumber moves while the launch template stays: the twin of the rule before."""
+    explanation = explain(cs.subject(*cs.rolling("Controllers", "ControllerBundleSha256")))
+
+    assert explanation.worst is Severity.ROLLS
+
+
 def test_conditional_stays_open_when_nobody_can_know():
     """An attribute of a changed resource may change: then we say that AWS knows only while it executes."""
     balancer = cs.modify(
@@ -178,8 +210,10 @@ def test_conditional_stays_open_when_nobody_can_know():
         cs.detail("Name", recreation="Always", evaluation="Dynamic", source="ResourceAttribute", entity="Zone.Id"),
         replacement="Conditional",
     )
+    zone = cs.modify("Zone", cs.detail("Name", recreation="Conditionally"), replacement="Conditional")
 
-    consequence = only(explain(cs.subject(balancer)), Severity.LOSES)
+    found = explain(cs.subject(balancer, zone)).consequences
+    consequence = next(one for one in found if one.resources == ("ApiLoadBalancer",))
 
     assert "may be replaced" in consequence.text
 
@@ -206,14 +240,17 @@ def test_shorter_log_retention_loses_lines_and_longer_does_not():
     assert longer.worst is Severity.CHANGES
 
 
-def test_fewer_workers_interrupt_and_more_do_not():
-    """Lowering a group's size terminates instances; raising it adds some."""
-    change = cs.modify("PoolGeneral", cs.detail("MinSize", source="ParameterReference", entity="PoolSize"))
+def test_a_lower_ceiling_interrupts_a_lower_floor_and_a_higher_one_do_not():
+    """MaxSize terminates what is above it; MinSize down only allows shrinking, and up adds."""
+    ceiling = cs.modify("PoolGeneral", cs.detail("MaxSize"))
+    floor = cs.modify("PoolGeneral", cs.detail("MinSize", source="ParameterReference", entity="PoolSize"))
 
-    fewer = explain(cs.subject(change, parameters={"PoolSize": "1"}))
-    more = explain(cs.subject(change, parameters={"PoolSize": "4"}))
+    lower = explain(cs.subject(ceiling, template=cs.changed(PoolGeneral={"MaxSize": "4"})))
+    fewer = explain(cs.subject(floor, parameters={"PoolSize": "1"}))
+    more = explain(cs.subject(floor, parameters={"PoolSize": "4"}))
 
-    assert "goes from 2 to 1" in only(fewer, Severity.INTERRUPTS).text
+    assert "MaxSize of PoolGeneral goes from 10 to 4" in only(lower, Severity.INTERRUPTS).text
+    assert "may shrink to 1 (until now 2)" in only(fewer, Severity.CHANGES).text
     assert "none is replaced" in only(more, Severity.CHANGES).text
     assert more.parameters == {"PoolSize": ("2", "4")}
 
@@ -280,6 +317,13 @@ def test_the_worst_comes_first():
     ranks = [consequence.severity.rank for consequence in explanation.consequences]
     assert ranks == sorted(ranks)
     assert explanation.worst is Severity.LOSES
+
+
+def test_a_replaced_resource_counts_with_the_time_it_takes_to_make():
+    """A new load balancer takes minutes, whether it is added or replaces another."""
+    explanation = explain(cs.subject(replaced("ApiLoadBalancer", "Scheme")))
+
+    assert explanation.lasts == Span(120, 240)
 
 
 def test_the_same_consequence_of_many_resources_is_said_once():

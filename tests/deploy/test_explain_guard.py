@@ -101,6 +101,63 @@ def test_a_policy_condition_on_the_type_is_read():
     assert not explain(cs.subject(cs.modify("Zone", cs.detail("HostedZoneConfig")), policy=policy)).refusals
 
 
+def named(name):
+    return cs.changed(NodeLogGroup={"LogGroupName": name, "KmsKeyId": "k"})
+
+
+@pytest.mark.parametrize(("before", "after", "refused"), [("/a", "/a", True), ("/a", "/b", False)])
+def test_a_named_resource_cannot_be_replaced_under_its_own_name(before, after, refused):
+    """The new one is made first, while the old one still has the name."""
+    change = cs.modify("NodeLogGroup", cs.detail("KmsKeyId", recreation="Always"), replacement="True")
+
+    refusals = explain(cs.subject(change, old=named(before), template=named(after))).refusals
+
+    assert bool(refusals) is refused
+
+
+def subnet(cidr):
+    return cs.changed(PrivateSubnet1={"CidrBlock": cidr})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [
+        ("10.0.0.0/24", "10.0.0.0/20", True),
+        ("10.0.0.0/24", "10.0.1.0/24", False),
+        ({"Fn::Select": [0, {"Fn::Cidr": ["10.0.0.0/16", 4, 12]}]}, "10.0.15.0/24", True),
+        ({"Fn::Select": [0, {"Fn::Cidr": [{"Fn::GetAtt": "Vpc.CidrBlock"}, 4, 12]}]}, "10.0.0.0/24", False),
+    ],
+)
+def test_a_subnet_cannot_be_replaced_by_one_that_overlaps_it(before, after, refused):
+    """Both stand for a while; what AWS alone knows is not guessed."""
+    change = cs.modify("PrivateSubnet1", cs.detail("CidrBlock", recreation="Always"), replacement="True")
+
+    refusals = explain(cs.subject(change, old=subnet(before), template=subnet(after))).refusals
+
+    assert bool(refusals) is refused
+
+
+def test_a_subnet_of_a_replaced_network_overlaps_nothing():
+    """The new VPC has addresses of its own."""
+    vpc = cs.modify("Vpc", cs.detail("CidrBlock", recreation="Always"), replacement="True")
+    change = cs.modify("PrivateSubnet1", cs.detail("VpcId", recreation="Always"), replacement="True")
+
+    assert explain(cs.subject(vpc, change, old=subnet("10.0.0.0/24"), template=subnet("10.0.0.0/24"))).refusals == ()
+
+
+@pytest.mark.parametrize("replacement", ["True", "False"])
+def test_a_network_is_not_replaced_under_a_load_balancer(replacement):
+    """A load balancer stays in the VPC it was made in; one that is replaced too is made in the new one."""
+    vpc = cs.modify("Vpc", cs.detail("CidrBlock", recreation="Always"), replacement="True")
+    subnets = cs.detail("Subnets", evaluation="Dynamic", source="ResourceReference", entity="PrivateSubnet1")
+    subnet_of_it = cs.modify("PrivateSubnet1", cs.detail("VpcId", recreation="Always"), replacement="True")
+    balancer = cs.modify("ApiLoadBalancer", subnets, replacement=replacement)
+
+    refusals = explain(cs.subject(vpc, subnet_of_it, balancer)).refusals
+
+    assert bool(refusals) is (replacement == "False")
+
+
 def ingress(*rules):
     change = cs.modify("ControllerSecurityGroup", cs.detail("SecurityGroupIngress"))
     template = cs.changed(ControllerSecurityGroup={"SecurityGroupIngress": list(rules)})
@@ -241,6 +298,7 @@ VALUES = Values(
         ({"Fn::Select": ["1", {"Ref": "L"}]}, "b"),
         ({"Fn::Select": [0, {"Fn::GetAZs": ""}]}, "${${Fn::GetAZs }[0]}"),
         ({"Fn::Split": [",", "a,b"]}, ["a", "b"]),
+        ({"Fn::Cidr": ["10.0.0.0/16", 2, "8"]}, ["10.0.0.0/24", "10.0.1.0/24"]),
         ({"Fn::FindInMap": ["M", {"Ref": "A"}, "k"]}, "v"),
         ({"Fn::Base64": "hi"}, "aGk="),
         ({"k": {"Ref": "AWS::NoValue"}, "l": [{"Ref": "AWS::NoValue"}, 1]}, {"l": [1]}),

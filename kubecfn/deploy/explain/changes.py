@@ -80,18 +80,24 @@ class Change:
 
 
 def read_changes(entries: Iterable[Mapping[str, Any]]) -> tuple[Change, ...]:
-    """Return the changes of a change set, in its order.
+    """Return the changes of a change set, in its order, without those that only look like changes.
 
-    ``Conditional`` becomes REPLACED when what causes it is itself replaced, and CHANGED when every cause is only the
-    identity (``Ref``) of something that stays; otherwise it stays MAYBE_REPLACED.
+    AWS lists a resource as soon as something it refers to changes. What refers only to the identity (``Ref``, ``Arn``,
+    ``GroupId`` …) of something that stays will find it unchanged. ``Conditional`` becomes REPLACED when what causes it is
+    itself replaced, CHANGED when nothing that could replace it remains, and otherwise stays MAYBE_REPLACED.
     """
     changes = {change.logical_id: change for change in map(_read, entries)}
+    named = {name for name, change in changes.items() if change.causes}
     undecided = True
     while undecided:
         decided = {name: _decide(change, changes) for name, change in changes.items()}
         undecided = decided != changes
         changes = decided
-    return tuple(_settle(change, changes) for change in changes.values())
+    return tuple(
+        change
+        for name, change in changes.items()
+        if change.causes or name not in named or change.fate not in {Fate.CHANGED, Fate.MAYBE_REPLACED}
+    )
 
 
 def _read(entry: Mapping[str, Any]) -> Change:
@@ -133,27 +139,61 @@ def _said_once(causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
 
 
 def _decide(change: Change, changes: Mapping[str, Change]) -> Change:
-    if change.fate is not Fate.MAYBE_REPLACED:
+    """Drop causes that are only apparent, then decide what is conditional, as far as its causes are decided."""
+    if change.fate not in {Fate.CHANGED, Fate.MAYBE_REPLACED}:
         return change
-    forcing = [cause for cause in change.causes if cause.recreation == "Always"]
-    replaced = any(
-        cause.resource in changes and changes[cause.resource].fate in {Fate.REPLACED, Fate.ADDED} for cause in forcing
-    )
-    return replace(change, fate=Fate.REPLACED) if replaced else change
+    causes = tuple(cause for cause in change.causes if not _is_apparent(cause, changes))
+    forcing = [cause for cause in causes if cause.recreation == "Always"]
+    fate: Fate = change.fate
+    if fate is Fate.MAYBE_REPLACED and any(_fate_of(cause, changes) in _NEW for cause in forcing):
+        fate = Fate.REPLACED
+    elif fate is Fate.MAYBE_REPLACED and change.causes and all(cause.recreation == "Never" for cause in causes):
+        fate = Fate.CHANGED
+    return replace(change, causes=causes, fate=fate)
 
 
-def _settle(change: Change, changes: Mapping[str, Change]) -> Change:
-    """A reference to the identity of something that stays does not change: neither does what refers to it."""
-    if change.fate is not Fate.MAYBE_REPLACED:
-        return change
-    forcing = [cause for cause in change.causes if cause.recreation == "Always"]
-    open_ends = [
-        cause
-        for cause in forcing
-        if cause.source != "ResourceReference"
-        or (cause.resource in changes and changes[cause.resource].fate is Fate.MAYBE_REPLACED)
-    ]
-    conditional = [cause for cause in change.causes if cause.recreation == "Conditionally"]
-    if forcing and not open_ends and not conditional:
-        return replace(change, fate=Fate.CHANGED)
-    return change
+def _is_apparent(cause: Cause, changes: Mapping[str, Change]) -> bool:
+    """Whether it only asks for the identity of something that stays what it is."""
+    asks_identity = cause.source == "ResourceReference" or cause.entity.partition(".")[2] in _IDENTITIES
+    return cause.dynamic and asks_identity and _fate_of(cause, changes) is Fate.CHANGED
+
+
+def _fate_of(cause: Cause, changes: Mapping[str, Change]) -> Fate | None:
+    found = changes.get(cause.resource) if cause.resource else None
+    return found.fate if found else None
+
+
+_NEW = frozenset({Fate.REPLACED, Fate.ADDED})
+# Attributes that a resource keeps as long as it is the same resource (template reference, "Return values").
+_IDENTITIES = frozenset(
+    {
+        "AllocationId",
+        "Arn",
+        "AutoScalingGroupARN",
+        "CanonicalHostedZoneID",
+        "DNSName",
+        "DomainName",
+        "GroupId",
+        "Id",
+        "InternetGatewayId",
+        "KeyId",
+        "ListenerArn",
+        "LoadBalancerArn",
+        "LoadBalancerFullName",
+        "LoadBalancerName",
+        "NameServers",
+        "NatGatewayId",
+        "PublicIp",
+        "QueueName",
+        "QueueUrl",
+        "RegionalDomainName",
+        "RoleId",
+        "RouteTableId",
+        "SubnetId",
+        "TargetGroupArn",
+        "TargetGroupFullName",
+        "TargetGroupName",
+        "TopicArn",
+        "VpcId",
+    }
+)

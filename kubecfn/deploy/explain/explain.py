@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kubecfn.deploy.explain import creation, guard, rolls
+from kubecfn.deploy.explain import conflicts, creation, guard, rolls
 from kubecfn.deploy.explain.changes import Change, Fate, read_changes
 from kubecfn.deploy.explain.meaning import meaning
 from kubecfn.deploy.explain.model import Consequence, Explanation, Rollback, Severity, Span, Subject
 from kubecfn.deploy.explain.parts import grouped
+from kubecfn.deploy.explain.plain import some
 from kubecfn.deploy.explain.rights import rights_in_words, wider_rights
 from kubecfn.deploy.explain.values import Values
 
@@ -127,14 +128,20 @@ def _as_one(alike: list[Consequence]) -> Consequence:
     first = alike[0]
     names = tuple(name for consequence in alike for name in consequence.resources)
     because = tuple(dict.fromkeys(cause for consequence in alike for cause in consequence.because))
-    text = f"{first.text} Likewise {', '.join(names[1:])}."
+    text = f"{first.text} Likewise {some(names[1:])}."
     return Consequence(first.severity, names, text, because, first.steps, first.lost, first.lasts, first.source)
 
 
 def _refusals(known: _Known) -> tuple[str, ...]:
     old, new = (_versions(values) for values in (known.old, known.new))
     policy = known.subject.stack.policy
-    return (*guard.refused_steps(old, new), *guard.denied_by_policy(policy, known.changes))
+    return (
+        *guard.refused_steps(old, new),
+        *guard.denied_by_policy(policy, known.changes),
+        *conflicts.taken_names(known.changes, known.old, known.new),
+        *conflicts.taken_networks(known.changes, known.old, known.new),
+        *conflicts.moved_balancers(known.changes),
+    )
 
 
 def _versions(values: Values) -> dict[str, str]:
@@ -167,7 +174,7 @@ def _lasts(known: _Known, consequences: list[Consequence]) -> Span | None:
     if not known.changes:
         return None
     boot = known.subject.stack.boot_seconds
-    added = [(change.logical_id, change.type) for change in known.changes if change.fate is Fate.ADDED]
+    added = [(change.logical_id, change.type) for change in known.changes if change.fate in {Fate.ADDED, Fate.REPLACED}]
     made = creation.lasts(added, known.new, boot)
     rolled = rolls.total(
         {consequence.resources[0]: consequence.lasts for consequence in consequences if consequence.lasts}, known.new

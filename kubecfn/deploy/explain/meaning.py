@@ -71,14 +71,14 @@ def _may_go(change: Change, old: Values, new: Values) -> Consequence:
 def _in_place(change: Change, old: Values, new: Values, *, skip_roll: bool) -> Iterator[Consequence]:
     before, after = old.properties(change.logical_id), new.properties(change.logical_id)
     silent: list[str] = []
-    told: set[str] = set()
+    told: list[Row] = []
     for name in change.properties:
         was, becomes = _text(before.get(name)), _text(after.get(name))
         row = row_for(change.type, How.CHANGE, name, was, becomes)
         if row is None:
             silent.append(name)
-        elif not (row.severity is _ROLLS and skip_roll) and row.text not in told:
-            told.add("" if row.properties else row.text)
+        elif not (row.severity is _ROLLS and skip_roll) and row not in told:
+            told.append(row)
             yield Consequence(
                 row.severity,
                 (change.logical_id,),
@@ -88,7 +88,9 @@ def _in_place(change: Change, old: Values, new: Values, *, skip_roll: bool) -> I
                 source=row.source,
             )
     others = sorted(change.attributes - {"Properties"})
-    if silent or others or not change.causes:
+    if not told and {*silent, *others} == {"Tags"}:
+        yield Consequence(Severity.CHANGES, (change.logical_id,), f"{change.logical_id}: only its tags change.")
+    elif silent or others or not change.causes:
         what = ", ".join([*silent, *others]) or "something AWS does not name"
         text = f"{change.logical_id} ({change.type}) is changed in place: {what}."
         yield Consequence(Severity.CHANGES, (change.logical_id,), text, _because(change), source=_REFERENCE)

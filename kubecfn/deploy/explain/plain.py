@@ -8,6 +8,7 @@ from itertools import groupby
 from kubecfn.deploy.explain.model import Consequence, Explanation, Group
 
 _MOST_NAMES = 8
+_MOST_CAUSES = 4
 _MOST_QUIET = 12
 
 
@@ -72,7 +73,7 @@ def _one(consequence: Consequence) -> Iterator[str]:
     if consequence.lasts:
         yield f"    takes {consequence.lasts} (estimate)"
     if consequence.because:
-        yield f"    because of {some(consequence.because)}"
+        yield f"    because of {some(consequence.because, _MOST_CAUSES)}"
 
 
 def _groups(heading: str, groups: tuple[Group, ...]) -> Iterator[str]:
@@ -81,10 +82,10 @@ def _groups(heading: str, groups: tuple[Group, ...]) -> Iterator[str]:
         yield from (f"  {group.part}: {len(group.resources)} ({some(group.resources)})" for group in groups)
 
 
-def some(names: tuple[str, ...]) -> str:
+def some(names: tuple[str, ...], most: int = _MOST_NAMES) -> str:
     """Return the first few names and how many more there are."""
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names) if more <= 0 else f"{', '.join(names[:_MOST_NAMES])} and {more} more"
+    more = len(names) - most
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:most])} and {more} more"
 
 
 def _shortened(value: str) -> str:

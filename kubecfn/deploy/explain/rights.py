@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,6 +17,8 @@ from typing import Any
 from kubecfn.deploy.explain.values import as_bool, as_int
 
 _ALL_PORTS = (0, 65535)
+# ${Zone} and ${Zone.Id} read as Zone; ${AWS::Region} stays.
+_RESOURCE = re.compile(r"\$\{(\w+)(?:\.\w+)?\}")
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,6 @@ def _network_covers(wide: str, narrow: str) -> bool:
 
 def rights_in_words(found: Iterable[str]) -> str:
     """Return the first few rights as one clause and how many more there are."""
-    listed = list(dict.fromkeys(found))
+    listed = list(dict.fromkeys(_RESOURCE.sub(r"\1", right) for right in found))
     shown = "; ".join(listed[:3])
     return shown if len(listed) <= 3 else f"{shown}; and {len(listed) - 3} more"  # noqa: PLR2004  three read well

@@ -149,6 +149,34 @@ _NETWORK = (
         "The security group {id} is replaced: rules elsewhere that name the old one no longer match.",
         source=f"{_REFERENCE}, AWS::EC2::SecurityGroup, GroupDescription",
     ),
+    *(
+        Row(
+            f"AWS::EC2::SecurityGroup{direction}",
+            (),
+            how,
+            _INTERRUPTS,
+            f"The rule {{id}} is {verb}: what only it let through is refused{tail}.",
+            source="VPC User Guide, Security group rules",
+        )
+        for direction in ("Ingress", "Egress")
+        for how, verb, tail in ((_REPLACE, "replaced", ", unless the new one allows it too"), (_REMOVE, "deleted", ""))
+    ),
+    *(
+        Row(
+            kind,
+            (),
+            how,
+            _INTERRUPTS,
+            f"{{id}} is {verb}: open connections over these routes break.",
+            source="VPC User Guide, Configure route tables",
+        )
+        for kind in (
+            "AWS::EC2::RouteTable",
+            "AWS::EC2::SubnetRouteTableAssociation",
+            "AWS::EC2::VPCGatewayAttachment",
+        )
+        for how, verb in ((_REPLACE, "replaced"), (_REMOVE, "deleted"))
+    ),
 )
 _DNS = (
     Row(
@@ -319,10 +347,19 @@ _NODES = (
     ),
     Row(
         _GROUP,
-        ("MaxSize", "MinSize", "DesiredCapacity"),
+        ("MaxSize", "DesiredCapacity"),
         _CHANGE,
         _INTERRUPTS,
         "{property} of {id} goes from {before} to {after}: instances above it are drained and terminated.",
+        source="EC2 Auto Scaling User Guide, Set scaling limits for your Auto Scaling group",
+        direction=_LOWER,
+    ),
+    Row(
+        _GROUP,
+        ("MinSize",),
+        _CHANGE,
+        _CHANGES,
+        "{id} may shrink to {after} (until now {before}); nothing is terminated now.",
         source="EC2 Auto Scaling User Guide, Set scaling limits for your Auto Scaling group",
         direction=_LOWER,
     ),

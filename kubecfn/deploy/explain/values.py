@@ -6,6 +6,7 @@ Nothing here talks to AWS. Source: CloudFormation User Guide, "Intrinsic functio
 from __future__ import annotations
 
 import base64
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -86,6 +87,11 @@ class Values:
             results = [self.holds(item) for item in argument]
             return all(results) if name == "Fn::And" else any(results)
         return bool(_text(self.resolve(argument[0])) == _text(self.resolve(argument[1])))
+
+    def exists(self, logical_id: str) -> bool:
+        """Return whether a resource is in the template and its condition holds."""
+        resource = self._resource(logical_id)
+        return bool(resource) and self.holds_for(resource)
 
     def holds_for(self, resource: Mapping[str, Any]) -> bool:
         """Return whether a resource exists with these parameters (its Condition holds, or it has none)."""
@@ -186,6 +192,17 @@ def _find_in_map(values: Values, argument: Any) -> Any:
     return (table.get(top) or {}).get(second, f"${{{name}.{top}.{second}}}")
 
 
+def _cidr(values: Values, argument: Any) -> Any:
+    """Fn::Cidr, when the block is known: `count` networks with `bits` host bits, one after the other."""
+    block, count, bits = (*(_text(values.resolve(item)) for item in argument), "")[:3]
+    try:
+        network = ipaddress.IPv4Network(block)
+        subnets = network.subnets(new_prefix=32 - int(bits))
+        return [str(subnet) for subnet, _ in zip(subnets, range(int(count)), strict=False)]
+    except ValueError:
+        return f"${{Fn::Cidr {block} {count} {bits}}}"
+
+
 def _opaque(name: str) -> Callable[[Values, Any], Any]:
     """A function whose result only AWS knows: the same arguments read the same."""
     return lambda values, argument: f"${{{name} {_text(values.resolve(argument))}}}"
@@ -205,7 +222,8 @@ _FUNCTIONS: Mapping[str, Callable[[Values, Any], Any]] = {
     "Fn::Split": _split,
     "Fn::Base64": _base64,
     "Fn::FindInMap": _find_in_map,
-    **{name: _opaque(name) for name in ("Fn::GetAZs", "Fn::ImportValue", "Fn::Cidr", "Fn::ToJsonString", "Fn::Length")},
+    "Fn::Cidr": _cidr,
+    **{name: _opaque(name) for name in ("Fn::GetAZs", "Fn::ImportValue", "Fn::ToJsonString", "Fn::Length")},
     **{name: _boolean(name) for name in ("Fn::Equals", "Fn::And", "Fn::Or", "Fn::Not")},
 }
 
