@@ -2,7 +2,8 @@ import deploy_change_sets as cs
 import pytest
 
 from kubecfn.deploy.explain import Severity, Span, explain, lines
-from kubecfn.deploy.explain.table import ROWS, How, row_for
+from kubecfn.deploy.explain.row import How
+from kubecfn.deploy.explain.table import ROWS, row_for
 
 
 def only(explanation, severity):

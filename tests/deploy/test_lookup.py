@@ -221,17 +221,24 @@ def test_every_problem_is_told_at_once(account):
     assert {"dns.parent_zone", "image.ami.x86_64", "network.zones"} <= set(said)
 
 
-@pytest.mark.parametrize(
-    "operation",
-    ["DescribeAvailabilityZones", "ListHostedZones", "DescribeImages", "DescribeInstanceTypeOfferings"],
-)
 @pytest.mark.parametrize("kind", ["throttle", "error", "denied"])
-def test_what_could_not_be_asked_is_never_taken_for_absent(account, impatient, operation, kind):
-    """'I could not ask' is AWS's failure, not the configuration's."""
-    account.embedded.faults.add(kind=kind, operation=operation, times=10**6)
+def test_what_could_not_be_asked_is_never_taken_for_absent(account, impatient, kind):
+    """'I could not ask' is AWS's failure, not the configuration's: for every look-up."""
+    for operation in (
+        "DescribeAvailabilityZones",
+        "DescribeVpcs",
+        "DescribeSubnets",
+        "ListHostedZones",
+        "DescribeImages",
+        "DescribeInstanceTypeOfferings",
+    ):
+        account.embedded.faults.add(kind=kind, operation=operation, times=10**6)
 
-    with pytest.raises(AwsError):
-        found(account)
+        with pytest.raises(AwsError):
+            found(account, more=VPC.format(key="name: shared"))
+
+        account.embedded.faults.clear()
+    assert found(account, more=VPC.format(key="name: shared")).vpc_id == account.vpc
 
 
 def test_nothing_to_look_up_still_sees_that_everything_is_there(account):

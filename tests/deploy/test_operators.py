@@ -56,7 +56,7 @@ def test_two_operators_at_once_second_is_told_who_and_how_to_follow(operator):
     operator.nodes.verdict = None
     when(operator, "CloudFormation works on", interrupt)
     with pytest.raises(DetachedError):
-        operator.apply()
+        operator.apply(timeout="PT1M")
 
     with pytest.raises(StackError, match="Another operation runs on the stack payments") as raised:
         operator.plan()

@@ -8,7 +8,8 @@ from typing import Any
 
 from kubecfn.deploy.explain.changes import Change, Fate
 from kubecfn.deploy.explain.model import Consequence, Severity
-from kubecfn.deploy.explain.table import How, Row, row_for
+from kubecfn.deploy.explain.row import How, Row
+from kubecfn.deploy.explain.table import row_for
 from kubecfn.deploy.explain.values import Values
 
 _REFERENCE = "CloudFormation API reference, ResourceChange, Replacement"
