@@ -18,8 +18,10 @@ from kubecfn.deploy.aws import Aws
 from kubecfn.deploy.bucket import ArtifactBucket, artifact_bucket, existing_bucket
 from kubecfn.deploy.lookup import look_up
 from kubecfn.deploy.progress import Kind, Progress, RealClock, Reporter, Waiting, silent
+from kubecfn.deploy.stacks import read_stack
 from kubecfn.deploy.upload import Artifact as Upload
 from kubecfn.deploy.workspace import Workspace
+from kubecfn.errors import FileError
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,11 @@ def make_ready(
     Raises:
         KubecfnError: whatever a person has to mend, before anything of the cluster is sent.
     """
+    workspace = Workspace(build / config.name)
+    keys = pki_directory(build, config)
     found = look_up(config, aws, found_from(config), source)
     stack = emitted(config, found)
-    keys = pki_directory(build, config)
+    _refuse_new_keys_for_an_old_cluster(config, aws, keys)
     made = pki.make(keys, pki_spec(config, found), now=datetime.now(UTC))  # certificates live in the wall's time
     if made.made:
         report(Progress(Kind.STEP, f"Keys made in {keys}: {', '.join(made.made)}. Back this folder up."))
@@ -67,7 +71,6 @@ def make_ready(
     paths = write(build / config.name / "artifacts", archives)
     bucket = _bucket(config, aws, only_look=only_look, clock=clock or RealClock(), report=report)
     parameters = values(stack, archives, bucket.name, bucket.key_arn)
-    workspace = Workspace(build / config.name)
     workspace.write("cluster.yaml", stack.text)
     workspace.write("parameters.json", json.dumps(parameters, indent=2) + "\n")
     workspace.write("found.json", json.dumps(asdict(found), indent=2) + "\n")
@@ -84,10 +87,26 @@ def make_ready(
             parameters=parameters,
             tags={**config.tags, "kubecfn:cluster": config.name},
             artifacts=uploads,
-            bucket=bucket,
+            bucket=bucket if bucket.there else None,
             termination_protection=config.termination_protection,
         ),
     )
+
+
+def _refuse_new_keys_for_an_old_cluster(config: Config, aws: Aws, keys: Path) -> None:
+    """New authorities would cut every node and client of a running cluster off.
+
+    Raises:
+        FileError: the stack stands, and this machine has none of its keys.
+    """
+    if keys.exists():
+        return
+    stack = read_stack(aws, config.name)
+    if stack.stands and stack.parameters.get("ControllerBundleSha256"):
+        raise FileError(
+            f"The cluster {config.name} is there, but its keys are not: {keys} does not exist.",
+            remedy="Fetch them with kubecfn keys pull, or copy the folder from where the cluster was made.",
+        )
 
 
 def _bucket(config: Config, aws: Aws, *, only_look: bool, clock: Waiting, report: Reporter) -> ArtifactBucket:
@@ -100,4 +119,4 @@ def _bucket(config: Config, aws: Aws, *, only_look: bool, clock: Waiting, report
     name = f"kubecfn-{aws.account}-{config.region}"
     report(Progress(Kind.NOTE, f"The artifact bucket {name} is not there yet; an apply makes it first."))
     placeholder = f"arn:{aws.partition}:kms:{config.region}:{aws.account}:key/made-by-the-first-apply"
-    return ArtifactBucket(name, placeholder, made=False)
+    return ArtifactBucket(name, placeholder, there=False)

@@ -11,7 +11,7 @@ from kubecfn.cli.options import Where, cluster_options, output_option, yes_optio
 from kubecfn.cluster_keys import pki_directory, pki_spec
 from kubecfn.config import Config, found_from
 from kubecfn.config.found import domain_of
-from kubecfn.errors import DeclinedError, WrongUseError
+from kubecfn.errors import DeclinedError, FileError, WrongUseError
 
 
 def _now() -> datetime:
@@ -141,5 +141,10 @@ def kubeconfig(where: Where) -> None:
     """Print where the admin kubeconfig is; it is re-issued in the last quarter of its life."""
     config = where.config()
     directory = pki_directory(where.build, config)
+    if not directory.exists():
+        raise FileError(
+            f"There are no keys of {config.name}: {directory} does not exist.",
+            remedy=f"Fetch them with {where.command('keys pull')}, or make them with {where.command('keys make')} for a new cluster.",
+        )
     pki.make(directory, _spec(where, config), now=_now())
     click.echo(directory / "kubeconfig")

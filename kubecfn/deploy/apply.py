@@ -16,16 +16,21 @@ from kubecfn.deploy.aws import Aws
 from kubecfn.deploy.bucket import ArtifactBucket
 from kubecfn.deploy.explain import Explanation, explain, lines
 from kubecfn.deploy.follow import Followed, watch
-from kubecfn.deploy.progress import Ask, Kind, Question, RealClock, Reporter, Waiting, Work, silent
+from kubecfn.deploy.progress import Ask, Kind, Progress, Question, RealClock, Reporter, Waiting, Work, silent
 from kubecfn.deploy.settle import refuse_unplannable, settle
 from kubecfn.deploy.stacks import Stack, last_event_at, read_stack
 from kubecfn.deploy.states import State
 from kubecfn.deploy.stopping import DetachedError, StoppedError, between_steps
-from kubecfn.deploy.subject import subject_of
+from kubecfn.deploy.subject import new_stack, subject_of
 from kubecfn.deploy.templates import INLINE_LIMIT, URL_LIMIT
 from kubecfn.deploy.upload import Artifact, put, upload
 from kubecfn.deploy.why import tell_why
 from kubecfn.errors import DeclinedError, KubecfnError, StackError, WrongUseError
+
+_UNASKED = (
+    f"The template is larger than the {INLINE_LIMIT:,} bytes of a request, and there is no artifact bucket yet to send it through: "
+    "this is read off the template alone. CloudFormation checks it when it is applied."
+)
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,9 @@ def plan(deployment: Deployment, aws: Aws, *, clock: Waiting | None = None, repo
     try:
         stack = read_stack(aws, deployment.stack)
         refuse_unplannable(aws, stack)
+        if deployment.bucket is None and not stack.stands and len(deployment.template.encode()) > INLINE_LIMIT:
+            report(Progress(Kind.NOTE, _UNASKED))
+            return explain(new_stack(deployment.stack, deployment.template, deployment.parameters))
         change_set = changeset.create(aws, _request(deployment, aws), stack, clock=waiting, report=report)
         if change_set is None:
             return Explanation(deployment.stack, creates=False)

@@ -28,11 +28,13 @@ class ArtifactBucket:
         name: of the bucket.
         key_arn: of the KMS key that encrypts what is put there.
         made: whether it was made just now.
+        there: False stands for the one that the first apply would make.
     """
 
     name: str
     key_arn: str
     made: bool = False
+    there: bool = True
 
 
 def existing_bucket(config: Config, aws: Aws) -> ArtifactBucket | None:

@@ -46,6 +46,16 @@ def subject_of(aws: Aws, change_set: ChangeSet, template: str, parameters: Mappi
     )
 
 
+def new_stack(stack: str, template: str, parameters: Mapping[str, str]) -> Subject:
+    """Return the same for a stack that does not exist and that nobody could ask about: everything in it is added."""
+    parsed = parse(template)
+    changes = tuple(
+        {"Action": "Add", "LogicalResourceId": name, "ResourceType": resource["Type"]}
+        for name, resource in parsed["Resources"].items()
+    )
+    return Subject(StackFacts(stack, exists=False), changes, {}, parsed, {}, parameters)
+
+
 def group_sizes(aws: Aws, stack: str) -> dict[str, int]:
     """Return how many instances each group of a stack shall have now, by logical id; those that are leaving do not count."""
     names = {one.physical_id: one.logical_id for one in resources(aws, stack) if one.type == GROUP and one.physical_id}

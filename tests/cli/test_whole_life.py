@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -50,8 +51,8 @@ def run(cloud, source, monkeypatch, capsys):
     for name, value in cloud.environment().items():
         monkeypatch.setenv(name, value)
 
-    def command(*arguments: object) -> tuple[int, str, str]:
-        everything = ["--config", source, "--build", source.parent / "build"]
+    def command(*arguments: object, config: Path = source) -> tuple[int, str, str]:
+        everything = ["--config", config, "--build", source.parent / "build"]
         monkeypatch.setattr(sys, "argv", ["kubecfn", *map(str, [*arguments, *everything])])
         with pytest.raises(SystemExit) as ended:
             main()
@@ -85,6 +86,21 @@ def test_a_plan_makes_nothing_in_aws(cloud, run, source) -> None:
     assert ET.fromstring(f"<svg{picture}</svg>") is not None
 
 
+def test_a_first_plan_explains_even_what_is_too_large_for_a_request(cloud, run, source, tmp_path) -> None:
+    """Without an artifact bucket a large template cannot be sent; it is explained all the same, and nothing is made."""
+    pools = "".join(f"\n  - {{name: p{number}}}" for number in range(6))
+    large = tmp_path / "large.yaml"
+    large.write_text(source.read_text().replace("name: small", "name: large") + f"pools:{pools}\n")
+
+    code, out, err = run("plan", config=large)
+
+    assert code == 0, err
+    assert "large: a new stack of" in out
+    assert "read off the template alone" in err
+    assert cloud.client("s3").list_buckets()["Buckets"] == []
+    assert stacks(cloud) == set()
+
+
 def test_an_apply_that_nobody_confirms_changes_nothing(cloud, run) -> None:
     """Without a terminal and without --yes there is nobody to ask: exit code 2, and no stack."""
     code, _, err = run("apply")
@@ -111,7 +127,24 @@ def test_apply_status_why_and_plan_tell_one_story(cloud, run) -> None:
     assert {row["state"] for row in json.loads(out)} == {"was there"}
 
 
-def test_an_image_that_cannot_boot_is_rolled_back_and_explained(cloud, run, source) -> None:
+def test_another_machine_makes_no_new_keys_for_a_running_cluster(cloud, run, source) -> None:
+    """Without the keys an apply is refused; `keys pull` has them back, byte for byte, and then there is nothing to change."""
+    here = source.parent / "build" / "small" / "pki"
+    there = here.rename(source.parent / "moved")
+
+    code, _, err = run("apply", "--yes")
+    assert (code, "kubecfn keys pull" in err) == (1, True)
+    assert not here.exists()
+    code, _, err = run("kubeconfig")
+    assert (code, "kubecfn keys pull" in err) == (1, True)
+
+    assert run("keys", "pull")[0] == 0
+    assert (here / "ca.key").read_bytes() == (there / "ca.key").read_bytes()
+    code, out, err = run("plan", "--output", "json")
+    assert (code, json.loads(out)["consequences"]) == (0, []), err
+
+
+def test_a_bundle_that_nodes_may_not_read_is_rolled_back_and_explained(cloud, run, source) -> None:
     """A bundle that nodes may not read: exit code 1, the stack as before, and `why` names the step."""
     bundles = [
         one
