@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from troposphere import Cidr, GetAtt, GetAZs, Ref, Select, Sub, Template, ec2
 
 from kubecfn.config import Config, Found
-from kubecfn.template.parameters import NETWORK, add_parameter
 from kubecfn.template.tags import named, owned, role
 
 _ANYWHERE = "0.0.0.0/0"
@@ -51,7 +50,7 @@ def add_vpc(template: Template, config: Config, found: Found, cidr: Ref) -> Vpc:
             )
         )
     )
-    zones = _zones(template, config, found)
+    zones = _zones(config, found)
     blocks = _blocks(config.network.cidr, cidr, len(zones))
     public_table = _add_way_in(template, vpc)
     public = [
@@ -80,23 +79,13 @@ def add_vpc(template: Template, config: Config, found: Found, cidr: Ref) -> Vpc:
     )
 
 
-def _zones(template: Template, config: Config, found: Found) -> list[object]:
-    """Name the zones when their names are known; else take the region's first ones when the stack is created."""
+def _zones(config: Config, found: Found) -> list[object]:
+    """Write the zones when their names are known; else take the region's first ones when the stack is created.
+
+    Not parameters: another zone replaces subnets under running nodes, and each would cost 200 of a request's 51,200 bytes.
+    """
     count = config.network.zones if isinstance(config.network.zones, int) else len(config.network.zones)
-    if not found.zones:
-        return [Select(position, GetAZs("")) for position in range(count)]
-    return [
-        add_parameter(
-            template,
-            f"AvailabilityZone{position}",
-            group=NETWORK,
-            label=f"Availability zone {position}",
-            description="Zone of one private and one public subnet. Another one replaces them.",
-            Type="AWS::EC2::AvailabilityZone::Name",
-            default=name,
-        )
-        for position, name in enumerate(found.zones[:count], 1)
-    ]
+    return list(found.zones[:count]) or [Select(position, GetAZs("")) for position in range(count)]
 
 
 def _blocks(network: str, cidr: Ref, zones: int) -> list[Select]:
