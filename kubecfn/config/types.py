@@ -6,7 +6,7 @@ import ipaddress
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 
@@ -110,8 +110,8 @@ Region = Annotated[
 ZoneName = Annotated[
     str, _matching(r"[a-z]{2}(-gov)?-[a-z]+-\d[a-z]", "is not an availability zone", "Write it as eu-central-1a.")
 ]
-Cidr = Annotated[str, AfterValidator(_a_network), WithJsonSchema({"type": "string", "format": "ipv4-network"})]
-Domain = Annotated[str, AfterValidator(_a_domain), WithJsonSchema({"type": "string", "format": "hostname"})]
+Cidr = Annotated[str, AfterValidator(_a_network), Field(json_schema_extra={"format": "ipv4-network"})]
+Domain = Annotated[str, AfterValidator(_a_domain), Field(json_schema_extra={"format": "hostname"})]
 Duration = Annotated[
     str, _matching(_DURATION.pattern, "is not a duration", "Write a number and s, m, h or d: 5m, 48h, 30d.")
 ]

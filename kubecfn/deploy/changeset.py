@@ -120,7 +120,7 @@ def _ask(aws: Aws, request: Request, name: str, before: Stack) -> None:
         "Capabilities": list(CAPABILITIES),
         "DeploymentConfig": {"Mode": "STANDARD"},
         "OnStackFailure": "ROLLBACK",
-        "ClientToken": name,
+        "ClientToken": name,  # a retry after a lost answer is the same request, not a second change set
         "Description": "made by kubecfn",
         **request.template,
     }
@@ -128,8 +128,6 @@ def _ask(aws: Aws, request: Request, name: str, before: Stack) -> None:
         try:
             aws.client("cloudformation").create_change_set(**arguments)
         except ClientError as error:
-            if code_of(error) == "AlreadyExistsException":
-                return  # the name is ours alone: an answer was lost and the retry met our own change set
             if is_busy(error):
                 raise busy(aws, request.stack) from error
             raise

@@ -25,17 +25,29 @@ def examples(configurations: Path = CONFIGURATIONS) -> Iterator[tuple[str, str]]
         yield path.name, emit(build(config, found_from(config)))
 
 
-def main() -> None:
-    """Write every example's template and remove those whose example is gone."""
+def stale(configurations: Path = CONFIGURATIONS, templates: Path = TEMPLATES) -> list[str]:
+    """Return the names of the files in `templates` that are not what would be written now, or should not be there."""
+    wanted = dict(examples(configurations))
+    there = {path.name: path.read_text(encoding="utf-8") for path in templates.glob("*.yaml")}
+    return sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
+
+
+def main(arguments: list[str]) -> int:
+    """Write every example's template and remove those whose example is gone; with --check only say what is stale."""
+    if "--check" in arguments:
+        old = stale()
+        sys.stdout.write("".join(f"{TEMPLATES / name} is stale. Run: make templates\n" for name in old))
+        return 1 if old else 0
     TEMPLATES.mkdir(exist_ok=True)
-    written = set()
-    for name, text in examples():
-        (TEMPLATES / name).write_text(text, encoding="utf-8")
-        written.add(name)
-    for stale in {path.name for path in TEMPLATES.glob("*.yaml")} - written:
-        (TEMPLATES / stale).unlink()
-    sys.stdout.write(f"Written: {', '.join(f'templates/{name}' for name in sorted(written))}\n")
+    wanted = dict(examples())
+    for name in stale():
+        if name in wanted:
+            (TEMPLATES / name).write_text(wanted[name], encoding="utf-8")
+        else:
+            (TEMPLATES / name).unlink()
+    sys.stdout.write(f"Written: {', '.join(f'templates/{name}' for name in sorted(wanted))}\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import boto3
 import deploy_small_stack as small
 import pytest
 
@@ -16,7 +17,8 @@ from kubecfn.deploy.bucket import ArtifactBucket
 from kubecfn.deploy.delete import delete
 from kubecfn.deploy.upload import Artifact
 from kubecfn.local.clock import ScaledClock
-from kubecfn.local.embedded import EmbeddedAws
+from kubecfn.local.embedded import ACCOUNT, EmbeddedAws
+from kubecfn.local.identity import operator_keys
 
 REGION = "eu-central-1"
 BUNDLE = b"a bundle"
@@ -108,8 +110,15 @@ class Operator:
         return [one["ChangeSetName"] for one in listed if one["ExecutionStatus"] == "AVAILABLE"]
 
 
+@pytest.fixture(scope="session")
+def session():
+    """One boto3 session for all modules: it reads the services' models once, which takes longer than the tests."""
+    keys = operator_keys(ACCOUNT)
+    return boto3.Session(keys.access_key, keys.secret, region_name=REGION)
+
+
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory):
+def embedded(tmp_path_factory, session):
     """An embedded AWS, hundreds of times as fast as the clock on the wall, whose instances only signal."""
     nodes = small.Signallers()
     clock = ScaledClock(300)
@@ -121,7 +130,7 @@ def embedded(tmp_path_factory):
         for name, value in aws.environment().items():
             environment.setenv(name, value)
         environment.delenv("AWS_PROFILE", raising=False)
-        yield SimpleNamespace(aws=aws, nodes=nodes, connection=connect(REGION))
+        yield SimpleNamespace(aws=aws, nodes=nodes, connection=connect(REGION, session=session))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from kubecfn.deploy.progress import Kind
 from kubecfn.deploy.stacks import policy_of, read_stack
 from kubecfn.deploy.states import State
 from kubecfn.deploy.why import why
-from kubecfn.errors import DeclinedError, StackError
+from kubecfn.errors import AwsError, DeclinedError, KubecfnError, StackError
 
 NEW = "c" * 64
 
@@ -40,6 +40,60 @@ def test_a_plan_leaves_the_change_sets_of_others_alone(operator):
 
     assert operator.stacks() == {"payments": "REVIEW_IN_PROGRESS"}
     assert operator.change_sets() == ["theirs"]
+
+
+def test_an_empty_stack_that_someone_else_began_to_use_is_left_to_them(operator):
+    """The stack we made for our change set holds theirs by now: only ours goes."""
+
+    def meanwhile(_question):
+        operator.aws.client("cloudformation").create_change_set(
+            StackName="payments",
+            ChangeSetName="theirs",
+            ChangeSetType="CREATE",
+            TemplateBody=small.template(groups=0),
+            Parameters=[{"ParameterKey": "ControllerBundleSha256", "ParameterValue": NEW}],
+        )
+        return False
+
+    operator.answer = meanwhile
+    with pytest.raises(DeclinedError):
+        operator.apply(groups=0)
+
+    assert operator.stacks() == {"payments": "REVIEW_IN_PROGRESS"}
+    assert [one["ChangeSetName"] for one in change_sets(operator)] == ["theirs"]
+
+
+def change_sets(operator):
+    return operator.aws.client("cloudformation").list_change_sets(StackName="payments")["Summaries"]
+
+
+def test_every_change_waits_for_health(operator):
+    """EXPRESS would end before a node has signalled, and take the next controller: STANDARD is pinned."""
+    operator.apply(groups=0)
+
+    (call,) = operator.embedded.recorder.by("CreateChangeSet")
+    assert call.call.params["DeploymentConfig"]["Mode"] == "STANDARD"
+    assert "DisableRollback" not in call.call.params["DeploymentConfig"]
+
+
+def test_a_change_set_that_cannot_be_read_is_taken_back(operator, impatient):
+    """Whatever ends the asking early, neither the change set nor the empty stack stays."""
+    operator.embedded.faults.add(kind="error", operation="DescribeChangeSet", times=10**6)
+
+    with pytest.raises(AwsError):
+        operator.plan(groups=0, bucket=False)
+
+    assert operator.stacks() == {}
+
+
+def test_a_template_cloudformation_refuses_leaves_nothing_behind(operator):
+    """A change set that fails is told with AWS's reason and deleted with its empty stack."""
+    broken = {"Broken": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Ref": "Nobody"}}}}
+
+    with pytest.raises(KubecfnError, match="Nobody"):
+        operator.apply(groups=0, extra=broken)
+
+    assert operator.stacks() == {}
 
 
 def test_a_cluster_stack_lives_from_create_to_nothing(operator):
@@ -220,6 +274,22 @@ def test_what_the_clusters_programs_made_is_named_and_removed(operator):
     assert deleted.clean
     assert any(owned in line for line in operator.questions[-1].lines)
     assert [one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]] == [shared]
+
+
+def test_a_load_balancer_of_the_cluster_goes_and_a_shared_one_stays(operator):
+    """Services of type LoadBalancer leave theirs behind; a shared one is somebody's."""
+    operator.apply(groups=0)
+    ec2, elb = operator.aws.client("ec2"), operator.aws.client("elbv2")
+    default = [{"Name": "default-for-az", "Values": ["true"]}]
+    subnet = ec2.describe_subnets(Filters=default)["Subnets"][0]["SubnetId"]
+    for value in ("owned", "shared"):
+        tags = [{"Key": f"kubernetes.io/cluster/{small.CLUSTER}", "Value": value}]
+        elb.create_load_balancer(Name=f"service-{value}", Type="network", Subnets=[subnet], Tags=tags)
+
+    deleted = operator.delete()
+
+    assert deleted.clean
+    assert [one["LoadBalancerName"] for one in elb.describe_load_balancers()["LoadBalancers"]] == ["service-shared"]
 
 
 def test_backups_go_only_when_they_are_asked_for(operator):

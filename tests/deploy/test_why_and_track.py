@@ -1,12 +1,16 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 
-from kubecfn.deploy.stacks import STACK_TYPE, Event
+from kubecfn.deploy.follow import watch
+from kubecfn.deploy.progress import Work, silent
+from kubecfn.deploy.stacks import STACK_TYPE, Event, Stack
 from kubecfn.deploy.states import State
 from kubecfn.deploy.templates import parse
 from kubecfn.deploy.track import Track, observed_boot
 from kubecfn.deploy.why import NodeLine, diagnose
+from kubecfn.errors import AwsError
 
 GROUP = "AWS::AutoScaling::AutoScalingGroup"
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -162,6 +166,82 @@ def test_a_boot_is_measured_from_launch_to_signal():
 
     assert observed_boot(events) == 120
     assert observed_boot(events[:2]) is None
+
+
+class Steps:
+    """A clock that does not wait; only what is counted moves it."""
+
+    def __init__(self):
+        self.time = 0.0
+
+    def now(self):
+        return START + timedelta(seconds=self.time)
+
+    def monotonic(self):
+        return self.time
+
+    def sleep(self, seconds):
+        self.time += seconds
+
+
+def scripted(monkeypatch, *states):
+    """CloudFormation answers one state after the other; the last one for ever."""
+    left = list(states)
+
+    def read(_aws, name):
+        state = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(state, Exception):
+            raise state
+        return Stack("payments", state, id=f"arn:aws:cloudformation:x:1:stack/{name}/1")
+
+    monkeypatch.setattr("kubecfn.deploy.follow.read_stack", read)
+    monkeypatch.setattr("kubecfn.deploy.follow.events", lambda _aws, _name: iter(()))
+    monkeypatch.setattr("kubecfn.deploy.follow.template_of", lambda _aws, _name: {})
+    return left
+
+
+def test_a_state_at_rest_is_not_the_end_of_what_has_not_begun(monkeypatch):
+    """AWS answers from before the execution for a moment: then the old state is no result."""
+    scripted(
+        monkeypatch,
+        State.CREATE_COMPLETE,
+        State.CREATE_COMPLETE,
+        State.UPDATE_IN_PROGRESS,
+        State.UPDATE_ROLLBACK_COMPLETE,
+    )
+
+    followed = watch(None, "payments", Work(Steps(), silent, ""), began=False)
+
+    assert not followed.well
+    assert followed.stack.state is State.UPDATE_ROLLBACK_COMPLETE
+
+
+def test_an_operation_that_never_shows_is_not_waited_for_for_ever(monkeypatch):
+    """After a minute and a half the state at rest is believed."""
+    clock = Steps()
+    scripted(monkeypatch, State.CREATE_COMPLETE)
+
+    assert watch(None, "payments", Work(clock, silent, ""), began=False).well
+    assert 90 < clock.time < 120
+
+
+def passing():
+    answer = {"Error": {"Code": "Throttling", "Message": "Rate exceeded"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    error = AwsError("While reading: too many requests.", code="Throttling")
+    error.__cause__ = ClientError(answer, "DescribeStacks")
+    return error
+
+
+def test_watching_survives_what_passes_and_gives_up_on_what_stays(monkeypatch):
+    """Throttling ends by itself; after ten minutes of it we stop watching, and the stack goes on."""
+    scripted(monkeypatch, State.UPDATE_IN_PROGRESS, passing(), passing(), State.UPDATE_COMPLETE)
+    assert watch(None, "payments", Work(Steps(), silent, "")).well
+
+    clock = Steps()
+    scripted(monkeypatch, State.UPDATE_IN_PROGRESS, passing())
+    with pytest.raises(AwsError, match="The stack goes on without us"):
+        watch(None, "payments", Work(clock, silent, "kubecfn apply"))
+    assert clock.time > 600
 
 
 @pytest.mark.parametrize(
