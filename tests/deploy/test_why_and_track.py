@@ -175,12 +175,15 @@ class Steps:
         self.time = 0.0
 
     def now(self):
+        """The counted instant."""
         return START + timedelta(seconds=self.time)
 
     def monotonic(self):
+        """The counted seconds."""
         return self.time
 
     def sleep(self, seconds):
+        """Count them."""
         self.time += seconds
 
 
