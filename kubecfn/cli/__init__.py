@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
+import importlib
 import os
 import sys
 import traceback
@@ -89,26 +89,11 @@ def main() -> None:
 
 
 def _start_quickly() -> None:
-    """Leave out what only costs: all are measured by `python -m benchmarks cold`."""
+    """Leave out what only costs: both are measured by `python -m benchmarks cold`."""
     # What is imported stays: looking for rubbish in it every 700 objects is a tenth of a cold start.
     gc.set_threshold(50_000, 20, 20)
     # pydantic looks through every installed package for plugins; our models have none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    _load_when_used("importlib.metadata")
-
-
-def _load_when_used(name: str) -> None:
-    """Put a module in place that loads at its first use (importlib: "Implementing lazy imports").
-
-    pydantic imports this one to look for the plugins that it then does not look for.
-    """
-    spec = importlib.util.find_spec(name)
-    if name in sys.modules or spec is None or spec.loader is None:
-        return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
 
 
 def _say(message: str, remedy: str, code: int) -> int:
