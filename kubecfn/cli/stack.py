@@ -133,6 +133,7 @@ def delete(where: Where, output: str, yes: bool, backups: bool, skip_blocked: bo
     """Delete the cluster: say what goes and what stays, ask, delete in order, prove what is left."""
     from kubecfn.cli.console import asking, print_json, reporting
     from kubecfn.deploy.delete import delete as remove
+    from kubecfn.errors import StackError
 
     config = where.config()
     with reporting() as report:
@@ -148,9 +149,13 @@ def delete(where: Where, output: str, yes: bool, backups: bool, skip_blocked: bo
         )
     if output == "json":
         print_json(deleted.to_json())
-        return
-    for line in deleted.lines:
-        click.echo(line)
+    else:
+        for line in deleted.lines:
+            click.echo(line)
+    if not deleted.clean:
+        raise StackError(
+            f"Something of {config.name} is still there.", remedy="Look at what is listed, then run it again."
+        )
 
 
 @click.command()

@@ -12,6 +12,8 @@ from kubecfn.config import Config, Found
 from kubecfn.template.tags import named, owned, role
 
 _ANYWHERE = "0.0.0.0/0"
+# Two for each of six zones at most, and a power of two.
+_BLOCKS = 16
 _ADDRESS_BITS = 32
 
 
@@ -51,18 +53,18 @@ def add_vpc(template: Template, config: Config, found: Found, cidr: Ref) -> Vpc:
         )
     )
     zones = _zones(config, found)
-    blocks = _blocks(config.network.cidr, cidr, len(zones))
+    private_blocks, public_blocks = _blocks(config.network.cidr, cidr)
     public_table = _add_way_in(template, vpc)
     public = [
         _add_subnet(template, config, vpc, Cell(f"PublicSubnet{n}", zone, block, public_table))
-        for n, (zone, block) in enumerate(zip(zones, blocks[len(zones) :], strict=True), 1)
+        for n, (zone, block) in enumerate(zip(zones, public_blocks, strict=False), 1)
     ]
     gateways = 1 if config.network.nat_gateways == "one" else len(zones)
     nat = [_add_nat_gateway(template, f"{n}", public[n - 1]) for n in range(1, gateways + 1)]
     tables = [_add_private_table(template, vpc, f"{n}", gateway) for n, gateway in enumerate(nat, 1)]
     private = [
         _add_subnet(template, config, vpc, Cell(f"PrivateSubnet{n}", zone, block, tables[min(n, gateways) - 1]))
-        for n, (zone, block) in enumerate(zip(zones, blocks[: len(zones)], strict=True), 1)
+        for n, (zone, block) in enumerate(zip(zones, private_blocks, strict=False), 1)
     ]
     _add_s3_endpoint(template, vpc, tables)
     return Vpc(
@@ -88,11 +90,14 @@ def _zones(config: Config, found: Found) -> list[object]:
     return list(found.zones[:count]) or [Select(position, GetAZs("")) for position in range(count)]
 
 
-def _blocks(network: str, cidr: Ref, zones: int) -> list[Select]:
-    """Cut the network into the fewest equal blocks that give every zone two: first the private ones, then the public."""
-    bits = (2 * zones - 1).bit_length()
-    host_bits = _ADDRESS_BITS - ipaddress.IPv4Network(network).prefixlen - bits
-    return [Select(position, Cidr(cidr, 2 * zones, host_bits)) for position in range(2 * zones)]
+def _blocks(network: str, cidr: Ref) -> tuple[list[Select], list[Select]]:
+    """Cut the network into 16 equal blocks; return those for private and those for public subnets, in the zones' order.
+
+    A subnet's block hangs on its zone's place alone: a cluster that gains or loses a zone keeps the others' addresses.
+    """
+    host_bits = _ADDRESS_BITS - ipaddress.IPv4Network(network).prefixlen - _BLOCKS.bit_length() + 1
+    blocks = [Select(position, Cidr(cidr, _BLOCKS, host_bits)) for position in range(_BLOCKS)]
+    return blocks[: _BLOCKS // 2], blocks[_BLOCKS // 2 :]
 
 
 def _add_way_in(template: Template, vpc: Ref) -> Ref:

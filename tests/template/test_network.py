@@ -9,6 +9,16 @@ import pytest
 from kubecfn.template.rules.view import View
 
 
+@pytest.mark.parametrize("zones", [1, 2, 3, 4, 5])
+def test_another_zone_moves_no_subnet(make, zones):
+    """A cluster that gains a zone keeps the subnets it has: AWS refuses a new subnet that overlaps an old one."""
+    fewer, more = (make(f"network: {{zones: {count}}}") for count in (zones, zones + 1))
+
+    for kind in ("PrivateSubnet", "PublicSubnet"):
+        for number in range(1, zones + 1):
+            assert fewer.properties(f"{kind}{number}") == more.properties(f"{kind}{number}")
+
+
 @pytest.mark.parametrize(
     ("cidr", "zones"), [("10.20.0.0/16", 3), ("10.20.0.0/22", 6), ("10.20.0.0/20", 1), ("10.0.0.0/18", 4)]
 )
