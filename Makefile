@@ -69,7 +69,7 @@ $(VENV)/ready: requirements.lock setup.cfg setup.py
 
 .PHONY: test test-slow lint types templates check bench comparison lock wheel clean
 test: setup ## every test that needs no root, in under three minutes
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 lint: setup ## style, sizes, docstrings of tests, shell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

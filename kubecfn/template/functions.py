@@ -50,7 +50,7 @@ def add_function(template: Template, config: Config, inputs: Inputs, storage: St
     template.add_resource(
         iam.Role(
             f"{name}Role",
-            Description=f"What the function {title} may do; Kubernetes cluster {config.name}",
+            Description=f"What {title} of {config.name} may do",
             AssumeRolePolicyDocument=assumed_by(LAMBDA_SERVICE),
             Policies=[iam.Policy(PolicyName=title, PolicyDocument=rights)],
         )

@@ -34,7 +34,7 @@ def add_node_role(template: Template, config: Config, inputs: Inputs, log: LogGr
     node = template.add_resource(
         iam.Role(
             f"{prefix}Role",
-            Description=f"What a {role_name} may do; Kubernetes cluster {config.name}",
+            Description=f"What a {role_name} of {config.name} may do",
             AssumeRolePolicyDocument=assumed_by(EC2_SERVICE),
             Policies=[policy],
         )

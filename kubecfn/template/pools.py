@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from troposphere import Ref, Template, autoscaling
 
 from kubecfn.config import Config, Pool
-from kubecfn.errors import WrongUseError
 from kubecfn.template.controllers import Controllers
 from kubecfn.template.groups import group_tags, health, roll, terminating_hook, wait_for
 from kubecfn.template.launch_template import Machine, Node, add_launch_template, root_volume
@@ -75,11 +74,6 @@ def _add_pool(
     groups: tuple[PoolGroup, ...],
     before: tuple[str, ...],
 ) -> PoolReferences:
-    if pool.max == 0:
-        raise WrongUseError(
-            f"pool {pool.name}: max = 0 leaves a group no room to roll (CloudFormation: MinInstancesInService < MaxSize).",
-            remedy="Write max: 1 or more with min: 0, or remove the pool.",
-        )
     shape = _add_shape(template, node, pool)
     for group in groups:
         launch = add_launch_template(template, config, node, group.logical_id, shape.machine)

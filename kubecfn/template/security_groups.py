@@ -104,7 +104,7 @@ def _add_group(template: Template, config: Config, network: Network, name: str) 
     template.add_resource(
         ec2.SecurityGroup(
             name,
-            GroupDescription=f"{what} of Kubernetes cluster {config.name}",
+            GroupDescription=f"{what} of {config.name}",
             VpcId=network.vpc_id,
             Tags=owned(config, short),
         )

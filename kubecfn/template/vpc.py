@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from troposphere import Cidr, GetAtt, GetAZs, Ref, Select, Sub, Template, ec2
 
 from kubecfn.config import Config, Found
+from kubecfn.template.parameters import NETWORK, add_parameter
 from kubecfn.template.tags import named, owned, role
 
 _ANYWHERE = "0.0.0.0/0"
@@ -52,7 +53,7 @@ def add_vpc(template: Template, config: Config, found: Found, cidr: Ref) -> Vpc:
             )
         )
     )
-    zones = _zones(config, found)
+    zones = _zones(template, config, found)
     private_blocks, public_blocks = _blocks(config.network.cidr, cidr)
     public_table = _add_way_in(template, vpc)
     public = [
@@ -81,13 +82,21 @@ def add_vpc(template: Template, config: Config, found: Found, cidr: Ref) -> Vpc:
     )
 
 
-def _zones(config: Config, found: Found) -> list[object]:
-    """Write the zones when their names are known; else take the region's first ones when the stack is created.
-
-    Not parameters: another zone replaces subnets under running nodes, and each would cost 200 of a request's 51,200 bytes.
-    """
+def _zones(template: Template, config: Config, found: Found) -> list[object]:
+    """Name the zones when their names are known; else take the region's first ones when the stack is created."""
     count = config.network.zones if isinstance(config.network.zones, int) else len(config.network.zones)
-    return list(found.zones[:count]) or [Select(position, GetAZs("")) for position in range(count)]
+    if not found.zones:
+        return [Select(position, GetAZs("")) for position in range(count)]
+    names = add_parameter(
+        template,
+        "Zones",
+        group=NETWORK,
+        label="Availability zones",
+        description="Zones of the subnets, in this order. Others replace them.",
+        Type="List<AWS::EC2::AvailabilityZone::Name>",
+        default=",".join(found.zones[:count]),
+    )
+    return [Select(position, names) for position in range(count)]
 
 
 def _blocks(network: str, cidr: Ref) -> tuple[list[Select], list[Select]]:

@@ -208,11 +208,23 @@ def test_a_template_over_the_limit_is_refused_before_anything_is_sent(operator):
     assert operator.stacks() == {}
 
 
-def test_a_large_plan_without_a_bucket_says_what_makes_it(operator):
-    """A plan makes nothing, so it cannot make the bucket: it names the command that does."""
+def test_a_large_update_without_a_bucket_says_what_makes_it(operator):
+    """A plan makes nothing, so it cannot make the bucket: for a stack that stands it names the command that does."""
+    operator.apply(deployment=operator.deployment(groups=0))
     wanted = with_condition(operator.deployment(groups=0, bucket=False, extra=large(60_000)))
 
     with pytest.raises(WrongUseError, match="no artifact bucket yet") as raised:
         operator.plan(deployment=wanted)
 
     assert "kubecfn upload" in raised.value.remedy
+
+
+def test_a_large_first_plan_without_a_bucket_is_read_off_the_template(operator):
+    """Where nobody can be asked yet, everything is added; it is said, and nothing is made."""
+    wanted = with_condition(operator.deployment(groups=0, bucket=False, extra=large(60_000)))
+
+    explanation = operator.plan(deployment=wanted)
+
+    assert explanation.creates
+    assert any("read off the template alone" in line for line in operator.told())
+    assert not operator.embedded.recorder.by("CreateChangeSet")

@@ -50,7 +50,8 @@ def test_every_zone_has_its_own_way_out(make):
 
 def test_named_zones_are_parameters_and_numbered_ones_follow_the_region(mixed, minimal):
     """A number of zones deploys in any region; names stay what they are."""
-    assert mixed.properties("PrivateSubnet2")["AvailabilityZone"] == "us-east-1b"
+    assert mixed.properties("PrivateSubnet2")["AvailabilityZone"] == {"Fn::Select": [1, {"Ref": "Zones"}]}
+    assert mixed.data["Parameters"]["Zones"]["Default"].split(",")[1] == "us-east-1b"
     assert minimal.properties("PrivateSubnet2")["AvailabilityZone"] == {"Fn::Select": [1, {"Fn::GetAZs": ""}]}
 
 
