@@ -1,11 +1,7 @@
-"""What the deploy tests share: modules beside them can be imported by name, and an embedded AWS with a small stack's nodes."""
+"""What the deploy tests share: an embedded AWS with a small stack's nodes."""
 
 import hashlib
-import sys
-from pathlib import Path
 from types import SimpleNamespace
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 import boto3
 import deploy_small_stack as small
