@@ -12,7 +12,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from kubecfn.local.fleet import notices
-from kubecfn.local.fleet.machines import Instance, Machines
+from kubecfn.local.fleet.instance import Instance
+from kubecfn.local.fleet.machines import Machines
 from kubecfn.local.fleet.model import Group, Member
 from kubecfn.local.fleet.sources import recipe, run_arguments
 from kubecfn.local.world import World

@@ -18,14 +18,12 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from kubecfn.local.fleet.instance import Instance
 from kubecfn.local.world import World, partition_of
-
-if TYPE_CHECKING:
-    from kubecfn.local.fleet.machines import Instance
 
 LONGEST_TTL = 21_600
 # boto3 refreshes ten to fifteen minutes before the end; so do we.

@@ -13,48 +13,17 @@ import subprocess
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from kubecfn.local.fleet.addresses import loopback_of
 from kubecfn.local.fleet.imds import Imds, MetadataServer
+from kubecfn.local.fleet.instance import Instance, TargetState
 from kubecfn.local.world import World
 
 INIT = Path(__file__).with_name("init.py")
-
-
-@dataclass(frozen=True)
-class Instance:
-    """One EC2 instance as its machine needs to know it.
-
-    Attributes:
-        id: ``i-…``.
-        user_data: as launched, decoded; empty when there is none.
-        private_ip: dotted.
-        profile_arn: ARN of the instance profile; empty when there is none.
-        tags: instance tags; shown by the metadata service only when `tags_in_metadata`.
-    """
-
-    id: str
-    region: str
-    zone: str
-    account: str
-    image_id: str
-    instance_type: str
-    private_ip: str
-    mac: str
-    architecture: str
-    launched: str
-    user_data: bytes = b""
-    profile_arn: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    tags_in_metadata: bool = False
-
-
-# What a running instance asks of its surroundings: the target state of its lifecycle, empty when it is in no group.
-TargetState = Callable[[], str]
 
 
 class Machines(Protocol):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from kubecfn.local.fleet.addresses import loopback_of
-from kubecfn.local.fleet.machines import Instance, NoMachines, ProcessMachines
+from kubecfn.local.fleet.instance import Instance
+from kubecfn.local.fleet.machines import NoMachines, ProcessMachines
 from kubecfn.local.world import World
 
 ASK_METADATA = """#!/bin/sh
@@ -198,7 +199,8 @@ def test_nothing_runs_after_the_embedded_aws_itself_was_killed(tmp_path):
     program = f"""
 import sys, time, pathlib
 from kubecfn.local.clock import ScaledClock
-from kubecfn.local.fleet.machines import Instance, ProcessMachines
+from kubecfn.local.fleet.instance import Instance
+from kubecfn.local.fleet.machines import ProcessMachines
 from kubecfn.local.world import World
 world = World(ScaledClock(), "123456789012", None, lambda: "http://127.0.0.1:1", pathlib.Path({str(tmp_path)!r}))
 one = Instance("i-1", "r", "z", "1", "ami", "t", "10.9.1.4", "m", "x86_64", "now", {DAEMON.encode()!r})
