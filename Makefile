@@ -90,7 +90,7 @@ comparison: setup ## ministack in an environment of its own, for the tests that 
 	@build/ministack/bin/python -m pip install --quiet --disable-pip-version-check 'ministack==1.5.33'
 wheel: setup ## dist/*.whl, with lambdas/ and userdata/ inside
 	rm -rf build/lib build/bdist.*
-	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 lock: setup ## pin every dependency anew, with hashes
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet \
