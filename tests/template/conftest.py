@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from made_templates import EXAMPLES, ROOT, Made, made_from
 
 from kubecfn.config import load, load_text
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from made_templates import EXAMPLES, ROOT, Made, made_from
 
 
 @pytest.fixture(scope="session")
