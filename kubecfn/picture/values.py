@@ -56,6 +56,9 @@ def _selected(template: Template, index: int, source: dict[str, Any]) -> str:
         if network is not None:
             del count
             return str(list(network.subnets(new_prefix=32 - int(text(template, bits))))[index])
+    named = text(template, source).split(",")
+    if index < len(named) and named != [source.get("Ref")]:
+        return named[index].strip()
     return f"item {index + 1}"
 
 

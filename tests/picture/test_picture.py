@@ -21,6 +21,7 @@ def small_stack() -> dict:
         "Parameters": {
             "Type": {"Type": "String", "Default": "m7i.large"},
             "Network": {"Type": "String", "Default": "10.20.0.0/16"},
+            "Zones": {"Type": "CommaDelimitedList", "Default": "eu-central-1a,eu-central-1b"},
         },
         "Resources": {
             "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": {"Ref": "Network"}}},
@@ -158,6 +159,8 @@ def test_boxes_stay_inside_the_picture() -> None:
         ({"Fn::Sub": "${AWS::StackName}-x"}, "stack-x"),
         ({"Fn::Sub": ["${A}.${Type}", {"A": {"Ref": "Network"}}]}, "10.20.0.0/16.m7i.large"),
         ({"Fn::Join": [".", ["a", {"Ref": "Type"}]]}, "a.m7i.large"),
+        ({"Fn::Select": [1, {"Ref": "Zones"}]}, "eu-central-1b"),
+        ({"Fn::Select": [1, {"Ref": "Unknown"}]}, "item 2"),
         ({"Fn::GetAtt": ["Launch", "Id"]}, "Launch.Id"),
         (["a", {"Ref": "Type"}], "a, m7i.large"),
         (None, ""),

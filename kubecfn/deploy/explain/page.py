@@ -19,13 +19,13 @@ _COLOURS = {
 }
 _STYLE = """
 :root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 article { border-left: .3rem solid var(--tone, #888); padding: .2rem 0 .2rem 1rem; margin: .8rem 0; }
 article p { margin: .2rem 0; } .small { font-size: .85rem; opacity: .8; }
 code { font-family: ui-monospace, monospace; font-size: .9em; overflow-wrap: anywhere; }
 table { border-collapse: collapse; } td, th { text-align: left; padding: .2rem 1rem .2rem 0; vertical-align: top; }
-figure { margin: 1rem 0; overflow-x: auto; } .refused { --tone: #b3261e; font-weight: 600; }
+figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; } .refused { --tone: #b3261e; font-weight: 600; }
 """
 
 
@@ -52,14 +52,14 @@ def _body(explanation: Explanation, title: str, picture_svg: str) -> Iterator[st
     if explanation.lasts:
         yield f"<p>Takes {escape(str(explanation.lasts))} (estimate).</p>"
     yield f"<p>Can CloudFormation take it back? {escape(explanation.rollback.text)}</p>"
-    if picture_svg:
-        yield f"<figure>{picture_svg}</figure>"
     yield from _parameters(explanation)
     for severity, group in groupby(explanation.consequences, key=lambda consequence: consequence.severity):
         yield f"<h2>{escape(severity.value.capitalize())}</h2>"
         yield from map(_article, group)
     yield from _groups("Will stand" if explanation.creates else "Added", explanation.created)
     yield from _groups("Removed", explanation.removed)
+    if picture_svg:
+        yield f"<h2>The stack as it will be</h2>\n<figure>{picture_svg}</figure>"
 
 
 def _parameters(explanation: Explanation) -> Iterator[str]:
