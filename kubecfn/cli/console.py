@@ -6,19 +6,35 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
-from kubecfn.deploy.progress import Kind, Progress, Question, Reporter
+from kubecfn.deploy.progress import Ask, Kind, Progress, Question, Reporter
 from kubecfn.errors import WrongUseError
 
 _COLOURS = {Kind.STEP: "bold", Kind.WARNING: "yellow", Kind.NOTE: "cyan", Kind.SIGNAL: "green"}
-_GROUPS_ON_SHOW = frozenset({Kind.RESOURCE, Kind.UPLOAD, Kind.SIGNAL})
+_BARS = {Kind.RESOURCE: "resources", Kind.UPLOAD: "uploads", Kind.SIGNAL: "signals of {resource}"}
+
+
+@dataclass(frozen=True)
+class Talk:
+    """How a command speaks with the person at the terminal while it works.
+
+    Attributes:
+        report: shows progress.
+        ask: puts a question and waits for the answer; bars stand aside meanwhile.
+    """
+
+    report: Reporter
+    ask: Ask
 
 
 def stderr() -> Console:
@@ -27,11 +43,15 @@ def stderr() -> Console:
 
 
 @contextmanager
-def reporting() -> Iterator[Reporter]:
-    """Give a reporter: a live bar for each kind of work on a terminal, one plain line for each event elsewhere."""
+def talking(*, yes: bool = False) -> Iterator[Talk]:
+    """Give a talk: a live bar for each kind of work on a terminal, one plain line for each event elsewhere.
+
+    Args:
+        yes: answer every question with yes, after showing what it is about.
+    """
     console = stderr()
     if not console.is_terminal:
-        yield lambda progress: console.print(_line(progress), markup=False) if _worth_a_line(progress) else None
+        yield Talk(lambda progress: _print(console, progress), partial(_ask, console, yes=yes))
         return
     columns = (
         SpinnerColumn(),
@@ -41,22 +61,48 @@ def reporting() -> Iterator[Reporter]:
         TimeElapsedColumn(),
     )
     with Bars(*columns, console=console, transient=True) as bars:
-        yield _live(bars)
+        yield Talk(_live(bars), partial(_ask_between, bars, yes=yes))
+
+
+def _print(console: Console, progress: Progress) -> None:
+    if _worth_a_line(progress):
+        console.print(_line(progress), style=_COLOURS.get(progress.kind, ""), markup=False)
 
 
 def _live(bars: Bars) -> Reporter:
-    tasks: dict[str, Any] = {}
+    tasks: dict[str, TaskID] = {}
 
     def report(progress: Progress) -> None:
-        if _worth_a_line(progress):
-            bars.print(_line(progress), style=_COLOURS.get(progress.kind, ""), markup=False)
-        if progress.total and progress.kind in _GROUPS_ON_SHOW:
-            label = str(progress.detail.get("group", progress.kind.value))
+        _print(bars.console, progress)
+        if progress.total and progress.kind in _BARS:
+            label = _BARS[progress.kind].format_map({"resource": "", **progress.detail})
             if label not in tasks:
                 tasks[label] = bars.add_task(label, total=progress.total)
             bars.update(tasks[label], completed=progress.done, total=progress.total)
 
     return report
+
+
+def _ask_between(bars: Bars, question: Question, *, yes: bool) -> bool:
+    """Ask with the bars out of the way: a bar that is drawn anew would overwrite the question."""
+    bars.stop()
+    try:
+        return _ask(bars.console, question, yes=yes)
+    finally:
+        bars.start()
+
+
+def _ask(console: Console, question: Question, *, yes: bool) -> bool:
+    for line in question.lines:
+        console.print(line, markup=False)
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise WrongUseError(
+            f"There is nobody to ask: {question.text}",
+            remedy="Run it on a terminal, or add --yes after looking at the plan.",
+        )
+    return click.confirm(question.text, default=False, err=True)
 
 
 def _worth_a_line(progress: Progress) -> bool:
@@ -71,25 +117,6 @@ def _line(progress: Progress) -> str:
     return f"{clock}{progress.text}{share}"
 
 
-def asking(*, yes: bool) -> Any:
-    """Return the function that puts a `Question` to a person; with `yes` every answer is yes."""
-
-    def ask(question: Question) -> bool:
-        console = stderr()
-        for line in question.lines:
-            console.print(line, markup=False)
-        if yes:
-            return True
-        if not sys.stdin.isatty():
-            raise WrongUseError(
-                f"There is nobody to ask: {question.text}",
-                remedy="Run it on a terminal, or add --yes after looking at the plan.",
-            )
-        return click.confirm(question.text, default=False, err=True)
-
-    return ask
-
-
 def print_json(value: Any) -> None:
     """Print a result for programs."""
     click.echo(json.dumps(value, indent=2, default=str))
@@ -102,7 +129,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # what AWS writes in brackets is no markup
     if not console.is_terminal:
         console.width = max(console.width, 160)
-    console.print(table, markup=False)
+    console.print(table)

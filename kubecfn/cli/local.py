@@ -86,11 +86,11 @@ def local(port: int, region: str, speed: float, env_only: bool) -> None:
 def demo(speed: float, keep: Path | None, output: str) -> None:
     """Show the whole life of a cluster stack on the embedded AWS: no account, no credentials."""
     _refuse_without_extra()
-    from kubecfn.cli.console import print_json, print_table, reporting
+    from kubecfn.cli.console import print_json, print_table, talking
     from kubecfn.demo import run
 
-    with tempfile.TemporaryDirectory(prefix="kubecfn-demo-") as folder, reporting() as report:
-        summary = run(keep or Path(folder), speed=speed, report=report)
+    with tempfile.TemporaryDirectory(prefix="kubecfn-demo-") as folder, talking() as talk:
+        summary = run(keep or Path(folder), speed=speed, report=talk.report)
     if output == "json":
         print_json(summary.to_json())
         return

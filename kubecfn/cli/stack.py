@@ -22,15 +22,15 @@ def _connect(where: Where, config: Config) -> Any:
 @output_option
 def upload(where: Where, output: str) -> None:
     """Upload what is not there yet: artifacts to S3 by their hash; makes the bucket's stack when it is missing."""
-    from kubecfn.cli.console import print_json, print_table, reporting
+    from kubecfn.cli.console import print_json, print_table, talking
     from kubecfn.deploy.upload import upload as send
     from kubecfn.ready import make_ready
 
     config = where.config()
     aws = _connect(where, config)
-    with reporting() as report:
-        ready = make_ready(config, aws, where.build, source=str(where.source), report=report)
-        sent = send(aws, ready.bucket, ready.deployment.artifacts, report=report)
+    with talking() as talk:
+        ready = make_ready(config, aws, where.build, source=str(where.source), report=talk.report)
+        sent = send(aws, ready.bucket, ready.deployment.artifacts, report=talk.report)
     rows = [(one.artifact.key, "uploaded" if one.sent else "was there") for one in sent]
     if output == "json":
         print_json([{"key": key, "state": state} for key, state in rows])
@@ -48,7 +48,7 @@ def upload(where: Where, output: str) -> None:
 )
 def plan(where: Where, output: str, html: Path | None) -> None:
     """Explain what an apply would do. Nothing is executed, and nothing stays behind."""
-    from kubecfn.cli.console import print_json, reporting
+    from kubecfn.cli.console import print_json, talking
     from kubecfn.deploy.apply import plan as make_plan
     from kubecfn.deploy.explain import html as report_html
     from kubecfn.deploy.explain import lines
@@ -58,9 +58,9 @@ def plan(where: Where, output: str, html: Path | None) -> None:
 
     config = where.config()
     aws = _connect(where, config)
-    with reporting() as report:
-        ready = make_ready(config, aws, where.build, source=str(where.source), only_look=True, report=report)
-        explanation = make_plan(ready.deployment, aws, report=report)
+    with talking() as talk:
+        ready = make_ready(config, aws, where.build, source=str(where.source), only_look=True, report=talk.report)
+        explanation = make_plan(ready.deployment, aws, report=talk.report)
     if html:
         write_file(html, report_html(explanation, f"{config.name} in {config.region}", svg(ready.template)))
         click.echo(f"Written: {html}", err=True)
@@ -77,17 +77,15 @@ def plan(where: Where, output: str, html: Path | None) -> None:
 @yes_option
 def apply(where: Where, output: str, yes: bool) -> None:
     """Create or change the cluster: keys, upload, change set, explain, ask, execute, follow."""
-    from kubecfn.cli.console import asking, print_json, reporting
+    from kubecfn.cli.console import print_json, talking
     from kubecfn.deploy.apply import apply as make_it_so
     from kubecfn.ready import make_ready
 
     config = where.config()
     aws = _connect(where, config)
-    with reporting() as report:
-        ready = make_ready(config, aws, where.build, source=str(where.source), report=report)
-        outcome = make_it_so(
-            ready.deployment, aws, ask=asking(yes=yes), report=report, come_back=where.command("apply")
-        )
+    with talking(yes=yes) as talk:
+        ready = make_ready(config, aws, where.build, source=str(where.source), report=talk.report)
+        outcome = make_it_so(ready.deployment, aws, ask=talk.ask, report=talk.report, come_back=where.command("apply"))
     if output == "json":
         print_json(outcome.to_json())
         return
@@ -104,13 +102,13 @@ def apply(where: Where, output: str, yes: bool) -> None:
 @output_option
 def follow(where: Where, output: str) -> None:
     """Watch what CloudFormation is doing, from wherever it is. Exits 1 when it did not end well."""
-    from kubecfn.cli.console import print_json, reporting
+    from kubecfn.cli.console import print_json, talking
     from kubecfn.deploy.follow import follow as watch
     from kubecfn.errors import StackError
 
     config = where.config()
-    with reporting() as report:
-        followed = watch(_connect(where, config), config.name, report=report, come_back=where.command("follow"))
+    with talking() as talk:
+        followed = watch(_connect(where, config), config.name, report=talk.report, come_back=where.command("follow"))
     if output == "json":
         print_json({"stack": followed.stack.to_json(), "well": followed.well})
     else:
@@ -131,18 +129,18 @@ def follow(where: Where, output: str) -> None:
 @click.option("--skip-blocked", is_flag=True, help="After a failed deletion: leave behind what blocks it.")
 def delete(where: Where, output: str, yes: bool, backups: bool, skip_blocked: bool) -> None:
     """Delete the cluster: say what goes and what stays, ask, delete in order, prove what is left."""
-    from kubecfn.cli.console import asking, print_json, reporting
+    from kubecfn.cli.console import print_json, talking
     from kubecfn.deploy.delete import delete as remove
     from kubecfn.errors import StackError
 
     config = where.config()
-    with reporting() as report:
+    with talking(yes=yes) as talk:
         deleted = remove(
             _connect(where, config),
             config.name,
             config.name,
-            ask=asking(yes=yes),
-            report=report,
+            ask=talk.ask,
+            report=talk.report,
             empty_backups=backups,
             retain_blocked=skip_blocked,
             come_back=where.command("delete"),
