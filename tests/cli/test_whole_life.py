@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -171,6 +172,38 @@ def test_a_bundle_that_nodes_may_not_read_is_rolled_back_and_explained(standing,
     code, out, _ = run("status", "--output", "json")
     assert json.loads(out)["stack"]["state"] == "UPDATE_ROLLBACK_COMPLETE"
     source.write_text(before)
+
+
+def granted(cloud) -> set[str]:
+    """Return every statement of every role's policies, as the record names them."""
+    iam = cloud.client("iam")
+    found = set()
+    for role in iam.list_roles()["Roles"]:
+        for policy in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role["RoleName"], PolicyName=policy)["PolicyDocument"]
+            found |= {f"{role['RoleName']}/{policy}[{statement['Sid']}]" for statement in document["Statement"]}
+    return found
+
+
+def test_every_right_that_is_granted_is_used_and_none_is_missed(standing, cloud, run, source) -> None:
+    """Least privilege, by replay: over a failed roll and a controller's leaving, no call is refused and no statement idles."""
+    begin, before = len(cloud.recorder.calls), source.read_text()
+    source.write_text(before.replace("1.36.1", "1.36.3"))
+    cloud.faults.add(kind="error", service="s3", operation="GetObject", times=10_000, caller=".*ControllerRole.*")
+    assert run("apply", "--yes")[0] == 1
+    cloud.faults.clear()
+    source.write_text(before)
+    autoscaling = cloud.client("autoscaling")
+    (group,) = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+    (leaving,) = [one["InstanceId"] for one in group["Instances"] if one["LifecycleState"] == "InService"]
+    autoscaling.terminate_instance_in_auto_scaling_group(InstanceId=leaving, ShouldDecrementDesiredCapacity=False)
+    end = time.monotonic() + 20
+    while (idle := granted(cloud) - cloud.recorder.used_statements()) and time.monotonic() < end:
+        time.sleep(0.2)
+
+    refused = [one for one in cloud.recorder.calls[begin:] if one.outcome.startswith(("AccessDenied", "Unauthorized"))]
+    assert [(one.call.caller, one.call.operation, one.reason) for one in refused] == []
+    assert idle == set()
 
 
 def test_delete_leaves_nothing_but_what_is_kept_and_says_so(standing, cloud, run) -> None:
