@@ -61,3 +61,7 @@ class ServiceError(Exception):
         self.code = code
         self.message = message
         self.status = status
+
+
+class PassOnError(Exception):
+    """Let moto answer after all: what had to happen first has happened."""

@@ -6,6 +6,7 @@ moto's back ends, one call at a time, because these hold no locks of their own.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import socket
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
-from kubecfn.local.api import Call, Operations, ServiceError
+from kubecfn.local.api import Call, Operations, PassOnError, ServiceError
 from kubecfn.local.clock import Clock
 from kubecfn.local.common_errors import common_error
 from kubecfn.local.faults import Fault, Faults
@@ -224,7 +225,8 @@ class Gate:
         if (call.service, call.operation) == ("sts", "GetCallerIdentity"):
             return write_answer(call.service, wire, caller_identity(call, exchange.caller))
         if handler := self.operations.get((call.service, call.operation)):
-            return write_answer(call.service, wire, handler(call))
+            with contextlib.suppress(PassOnError):
+                return write_answer(call.service, wire, handler(call))
         if call.service in WHOLLY_OURS:
             return self._not_emulated(call, wire)
         return self._ask_moto(exchange)

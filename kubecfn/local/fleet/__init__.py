@@ -8,7 +8,7 @@ from functools import partial
 from moto.awslambda.models import lambda_backends
 from moto.core.utils import get_service_model
 
-from kubecfn.local.api import Answer, Call, Handler, Service, ServiceError
+from kubecfn.local.api import Answer, Call, Handler, PassOnError, Service, ServiceError
 from kubecfn.local.fleet import groups, lifecycle, members, tagging
 from kubecfn.local.fleet.agenda import Agenda
 from kubecfn.local.fleet.asynchronous import Queue
@@ -74,6 +74,7 @@ def service(world: World, machines: Machines | None = None, *, concurrency: int 
         operations |= {("autoscaling", name): partial(handler, book) for name, handler in table.items()}
     operations["lambda", "Invoke"] = partial(invoke, functions, queue.later)
     operations["events", "PutEvents"] = partial(put_events, bus, world)
+    operations["ec2", "TerminateInstances"] = partial(_switch_off, running)
     operations["ec2", "GetConsoleOutput"] = partial(console_output, running, world)
     return Fleet({key: _noting(regions, handler) for key, handler in operations.items()}, close, bus, running)
 
@@ -86,6 +87,13 @@ def _noting(regions: set[str], handler: Handler) -> Handler:
         return handler(call)
 
     return answer
+
+
+def _switch_off(machines: Machines, call: Call) -> Answer:
+    """End the machines before EC2 says that their instances are terminated: nobody may hear of a death that is not."""
+    for instance_id in call.params.get("InstanceIds", ()):
+        machines.stop(instance_id)
+    raise PassOnError
 
 
 def _refuse(name: str, _call: Call) -> Answer:

@@ -42,6 +42,15 @@ exec sleep 1000
 """
 
 
+def daemon_of(cloud, instance_id):
+    """Wait for the instance's daemon; return its process id."""
+    daemon = cloud.until(
+        lambda: (file := cloud.machines.root(instance_id) / "run/daemon").exists() and file.read_text().strip()
+    )
+    assert alive(daemon)
+    return daemon
+
+
 def facts(cloud, instance_id):
     """Wait for the user data to end; return what it printed as name=value lines."""
     text = cloud.until(lambda: b"done=yes" in (found := cloud.machines.console(instance_id)) and found.decode())
@@ -141,10 +150,7 @@ def test_whatever_an_instance_started_ends_with_it(cloud):
     """Terminating an instance ends even a daemon with a session of its own that ignores SIGTERM."""
     name = cloud.group(1, user_data=DAEMON)
     [instance] = cloud.states(name)
-    daemon = cloud.until(
-        lambda: (file := cloud.machines.root(instance) / "run/daemon").exists() and file.read_text().strip()
-    )
-    assert alive(daemon)
+    daemon = daemon_of(cloud, instance)
 
     cloud.asg.update_auto_scaling_group(AutoScalingGroupName=name, MinSize=0, DesiredCapacity=0)
 
@@ -164,6 +170,19 @@ def test_an_instance_is_asked_before_it_is_ended(cloud):
     cloud.until(lambda: instance not in cloud.states(name))
 
     assert b"goodbye" in cloud.machines.console(instance)
+
+
+def test_an_instance_that_ec2_calls_terminated_runs_no_more(cloud):
+    """TerminateInstances answers when the machine is off: who acts on "terminated" never meets a living process."""
+    name = cloud.group(1, user_data=DAEMON)
+    [instance] = cloud.states(name)
+    daemon = daemon_of(cloud, instance)
+
+    cloud.client("ec2").terminate_instances(InstanceIds=[instance])
+
+    assert not alive(daemon)
+    assert cloud.ec2_state(instance) == "terminated"
+    cloud.until(lambda: instance not in cloud.states(name) and cloud.in_service(name) == 1)
 
 
 def test_an_instance_that_loses_power_says_nothing_and_is_replaced(cloud):
