@@ -16,7 +16,7 @@ from kubecfn.cli.options import Where, cluster_options, output_option
 @click.option(
     "--to",
     default="",
-    help="Write the template there; - prints it alone. Default: BUILD/NAME/cluster.yaml with its parameters.",
+    help="Write the template there; - prints it alone. Default: BUILD/NAME/cluster.yaml.",
 )
 @click.option(
     "--offline",
