@@ -46,6 +46,8 @@ try:
             raise ValueError("unsafe entry " + m.name)
     # There is no moment in which others can read a key: a file is made 0600, then given its mode.
     os.umask(0o77)
+    # Newer Pythons want to hear that every entry is taken as it is: they were judged above.
+    tar.extraction_filter = lambda m, _: m
     tar.extractall(ROOT + "/")
     step = "start-agent"
     agent = f"{ROOT}/usr/local/bin/kubecfn-agent"
