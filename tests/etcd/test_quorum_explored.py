@@ -1,0 +1,97 @@
+"""Every state of a small world, every step our rules allow in it, and broken rules that must not pass."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.etcd import lives, model
+from tests.etcd.broken import MEMBERS, STARTS, STUCK
+from tests.etcd.model import Found, Rules, Step
+
+
+def members(rules: Rules, most: int, size: int) -> Found:
+    return model.explore(
+        model.every_state(most),
+        lambda state: model.steps(rules, state, size),
+        lambda state: model.is_settled(state, size),
+    )
+
+
+def from_one(rules: Rules, size: int) -> Found:
+    """Explore from a cluster of one, one with strangers and one in excess, with everything that may be seen wrongly."""
+
+    def steps(state: str) -> Iterator[Step]:
+        yield from model.steps(rules, state, size)
+        yield from model.steps_unsure(rules, state, size)
+
+    return model.explore(
+        ["V", "HVVb", "NNVVV"], steps, lambda state: model.is_settled(state, size) or bool(set(state) & set("Hhb"))
+    )
+
+
+def starts(rules: Rules) -> Found:
+    return model.explore([lives.World()], lambda world: lives.steps(rules, world), lives.healed)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_from_any_state_of_up_to_seven_voters_no_step_of_ours_harms_and_the_cluster_heals(size):
+    """No allowed change ends quorum, goes below the floor or touches a stranger; whatever is lost for good is replaced."""
+    found = members(Rules(), 7, size)
+
+    assert (found.flaw, found.trace) == ("", ())
+    assert found.stuck == ()
+    assert found.states > 18_000
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_what_was_not_asked_or_answered_late_allows_nothing_that_harms(size):
+    """A look with one answer missing or late never allows what the whole truth forbids."""
+    flaws = [
+        (state, step)
+        for state in model.every_state(4)
+        for step in model.steps_unsure(Rules(), state, size)
+        if step.flaw
+    ]
+
+    assert flaws == []
+
+
+@pytest.mark.parametrize("stranger", ["H", "h", "b"])
+def test_a_member_added_by_hand_is_never_touched_and_costs_no_quorum(stranger):
+    """Whoever added a member by hand removes it; beside it ours still harm nothing."""
+    first = ["".join(sorted(state + stranger)) for state in model.every_state(4)]
+
+    found = model.explore(first, lambda state: model.steps(Rules(), state, 3), lambda _: True)
+
+    assert (found.flaw, found.trace) == ("", ())
+
+
+def test_whoever_starts_dies_returns_or_takes_over_no_data_is_lost_and_nothing_is_stuck():
+    """One founding, no survivor or snapshot over data that may come back, no older cluster beside the newest."""
+    found = starts(Rules())
+
+    assert (found.flaw, found.trace) == ("", ())
+    assert found.stuck == ()
+    assert found.states > 5_000
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_broken_rule_about_members_is_caught(name):
+    """The exploration can fail: each mistake is found, with the way there."""
+    rules, flaw = MEMBERS[name]
+    found = from_one(rules, 2)
+
+    assert found.flaw if flaw != STUCK else found.stuck
+    assert flaw in found.flaw or flaw == STUCK
+    assert found.trace
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_broken_rule_about_starting_is_caught(name):
+    """The exploration can fail: each mistake is found, with the way there."""
+    rules, flaw = STARTS[name]
+    found = starts(rules)
+
+    assert found.flaw if flaw != STUCK else found.stuck
+    assert flaw in found.flaw or flaw == STUCK
+    assert found.trace
