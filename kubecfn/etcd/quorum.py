@@ -15,7 +15,7 @@
 12. The cluster is settled when its voters are exactly the group's instances, not fewer than `size`, all healthy, with a
     leader, no learner and no alarm. A member on a leaving instance is not of the group any more.
 
-Sources: etcd's mayAddMember, mayRemoveMember and mayPromoteMember; Cluster API's targetEtcdClusterHealthy; measurements.
+Sources: etcd's mayAddMember and mayRemoveMember; Cluster API's targetEtcdClusterHealthy; measurements.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def lost_for_good(members: Iterable[Member]) -> bool:
 
 
 def may_remove(cluster: Cluster, wanted: str) -> Verdict:  # noqa: PLR0911  one rule, one sentence
-    """Say whether the member with this id may be removed now (rules 1 to 9)."""
+    """Say whether the member with this id may be removed now."""
     member = cluster.member(wanted)
     if member is None:
         return Verdict(Say.DONE, f"member {wanted} is not in the list")
     if not member.instance:
-        return Verdict(Say.NO, f"member {wanted} is on no instance of ours: whoever added it by hand removes it")
+        return Verdict(Say.NO, f"member {wanted} is on no instance of ours: added by hand")
     if member.machine is Machine.UNKNOWN:
         return Verdict(Say.WAIT, f"EC2 has not said what became of {member.instance}")
     if member.machine is Machine.RUNNING:
@@ -58,7 +58,7 @@ def may_remove(cluster: Cluster, wanted: str) -> Verdict:  # noqa: PLR0911  one 
     if frozen:
         return frozen
     if member.learner:
-        return Verdict(Say.YES, f"{member.instance} is {member.machine.value}; its learner would block every join")
+        return Verdict(Say.YES, f"{member.instance} is {member.machine.value}")
     return _may_voter_leave(cluster, member)
 
 
@@ -82,7 +82,7 @@ def _may_voter_leave(cluster: Cluster, member: Member) -> Verdict:
 
 
 def may_add(cluster: Cluster, instance: str) -> Verdict:  # noqa: PLR0911  one rule, one sentence
-    """Say whether this instance may be added as a learner now (rules 1, 3 and 10)."""
+    """Say whether this instance may be added as a learner now."""
     mine = next((one for one in cluster.members if one.instance == instance), None)
     if mine and (mine.learner or not mine.name):
         return Verdict(Say.DONE, f"{instance} is in the list already and has only to start")
@@ -104,14 +104,14 @@ def may_add(cluster: Cluster, instance: str) -> Verdict:  # noqa: PLR0911  one r
 
 
 def may_promote(cluster: Cluster, wanted: str) -> Verdict:  # noqa: PLR0911  one rule, one sentence
-    """Say whether the learner with this id may become a voter now (rules 1, 2, 3 and 11)."""
+    """Say whether the learner with this id may become a voter now."""
     member = cluster.member(wanted)
     if member is None:
         return Verdict(Say.NO, f"member {wanted} is not in the list: it was collected, and has to join again")
     if not member.learner:
         return Verdict(Say.DONE, f"member {wanted} is a voter")
     if not member.instance:
-        return Verdict(Say.NO, f"member {wanted} is on no instance of ours: whoever added it by hand promotes it")
+        return Verdict(Say.NO, f"member {wanted} is on no instance of ours: added by hand")
     if member.machine in _GOING:
         return Verdict(Say.NO, f"{member.instance} is {member.machine.value}: its learner will be removed")
     if member.machine is Machine.UNKNOWN:
@@ -129,7 +129,7 @@ def may_promote(cluster: Cluster, wanted: str) -> Verdict:  # noqa: PLR0911  one
 
 
 def settled(cluster: Cluster) -> Verdict:
-    """Say whether the cluster is as it should be: the gate of the success signal (rules 1 and 12)."""
+    """Say whether the cluster is as it should be: the gate of the success signal."""
     for reason in (
         *("no linearizable read succeeded" for _ in [0] if not cluster.linearizable),
         *(f"alarm {alarm}" for alarm in cluster.alarms),

@@ -1,6 +1,6 @@
 """A small world of starting controllers: the cluster object, what each disk holds, who can be heard, what EC2 says.
 
-Four places for instances, three voters wanted. Joining is one step here (learners are model.py's subject); what is
+Four places for instances (or so many as given), one voter less wanted. Joining is one step here (learners are model.py's subject); what is
 checked is who founds, joins, survives, restores, wipes, in every order of deaths, returns and half-done takings over.
 """
 
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 from kubecfn.etcd import starting
 from kubecfn.etcd.view import Boot, Epoch, Heard, Known, Machine, Member, Start, Word
 from tests.etcd.model import Rules, Step
 
-PLACES, SIZE, WRITES = 4, 3, 2
+WRITES = 2
 FREE, UP, CUT, ENDED = "-", "R", "X", "T"  # never launched; runs; dead or cut off, may return; terminated
 
 
@@ -40,7 +41,7 @@ class Object(NamedTuple):
 class World(NamedTuple):
     """Everything. `epoch`, `voters` and `acked` are the truth about the newest cluster that was made."""
 
-    nodes: tuple[Node, ...] = (Node(),) * PLACES
+    nodes: tuple[Node, ...] = (Node(),) * 4
     object: Object | None = None
     snapshot: bool = False
     epoch: int = 0
@@ -49,6 +50,7 @@ class World(NamedTuple):
     split: bool = False  # nobody reaches a peer, as with bad certificates or no DNS; everybody reaches S3 and EC2
 
 
+@cache
 def canonical(world: World) -> World:
     """Return the world with places in a settled order and with ranks for epochs and indexes: they are only compared."""
 
@@ -58,7 +60,7 @@ def canonical(world: World) -> World:
         named = sum(place in other.list for other in world.nodes)
         return (node[:3], node.enlisted, place in world.voters, founder, len(node.list), place in node.list, named)
 
-    order = sorted(range(PLACES), key=key)
+    order = sorted(range(len(world.nodes)), key=key)
     where = {old: new for new, old in enumerate(order)}
     made = world.object
     epochs = {node.data for node in world.nodes} | {0, world.epoch}
@@ -184,7 +186,7 @@ def take(world: World, me: int, way: Start, epoch: Epoch | None) -> World:
     made = world.object
     if made is None or made.founder != me or made.established == made.number:
         named = starting.enlisted(epoch, f"i-{me}") if epoch else (f"i-{me}",)
-        for place in range(PLACES):
+        for place in range(len(world.nodes)):
             world = put(world, place, enlisted=f"i-{place}" in named)
         return world._replace(object=Object(made.number + 1 if made else 1, me, way, made.established if made else 0))
     index = world.nodes[me].index if way is Start.SURVIVE else 1
@@ -203,10 +205,10 @@ def act(rules: Rules, world: World, me: int, seen: Boot) -> Iterator[Step]:
         yield Step(name, put(world, me, data=0, index=0, list=frozenset()), flaw, heals=True)
     elif start is Start.ENLIST and made:
         named = starting.enlisted(seen.epoch, seen.me)
-        for place in range(PLACES):
+        for place in range(len(world.nodes)):
             world = put(world, place, enlisted=f"i-{place}" in named)
         yield Step(name, world, heals=True)
-    elif start is Start.JOIN and len(serving(world)) == len(world.voters) <= SIZE:
+    elif start is Start.JOIN and len(serving(world)) == len(world.voters) < len(world.nodes):
         flaw = "" if node.data == 0 else "a node joins on old data"
         after = put(world, me, data=world.epoch)._replace(voters=world.voters | {me})
         yield Step(name, synced(after, after.voters), flaw, heals=True)
@@ -272,7 +274,7 @@ def environment(world: World) -> Iterator[Step]:
         made = world.object  # a terminated instance's entry in it says nothing, unless it began what is not done
         founder = made is not None and made.founder == place and made.established < made.number
         if node.phase == FREE or (node.phase == ENDED and not referred and not founder):
-            if len(alive) < SIZE + 1:
+            if len(alive) < len(world.nodes):
                 yield Step(
                     "EC2 launches an instance",
                     put(world._replace(voters=world.voters - {place}), place, **Node(UP)._asdict()),
@@ -303,4 +305,8 @@ def healed(world: World) -> bool:
     made = world.object
     if made and made.established and not holders(world) and not world.snapshot:
         return True
-    return bool(made) and made.established == made.number and len(serving(world)) == len(world.voters) >= SIZE
+    return (
+        bool(made)
+        and made.established == made.number
+        and len(serving(world)) == len(world.voters) >= len(world.nodes) - 1
+    )

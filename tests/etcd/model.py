@@ -299,11 +299,11 @@ def steps(rules: Rules, state: str, size: int, world: Iterable[tuple[str, dict[s
 
 
 def every_state(most: int) -> Iterator[str]:
-    """Yield every multiset of up to `most` voters, beside every learner there can be, beside up to two that wait."""
+    """Yield every multiset of up to `most` voters, beside every learner there can be, beside one that waits or none."""
     for voters in range(1, most + 1):
         for kinds in combinations_with_replacement("DKLTV", voters):
             for learner in ("", *"nldkt"):
-                for waiting in range(3):
+                for waiting in range(2):
                     yield "".join(sorted((*kinds, learner, "N" * waiting)))
 
 
