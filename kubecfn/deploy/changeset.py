@@ -191,7 +191,9 @@ def _discard(aws: Aws, change_set: ChangeSet) -> None:
     if stack.state is not State.REVIEW_IN_PROGRESS:
         return
     with doing(f"deleting the empty stack {change_set.stack}"):
-        if not client.list_change_sets(StackName=stack.id)["Summaries"]:
+        listed = client.list_change_sets(StackName=stack.id)["Summaries"]
+        # Our own may still be named while it goes: only another's keeps the stack.
+        if all(one["ChangeSetName"] == change_set.name for one in listed):
             client.delete_stack(StackName=stack.id)
 
 

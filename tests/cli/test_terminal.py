@@ -113,12 +113,3 @@ def test_a_no_at_the_terminal_ends_in_3_and_leaves_nothing(cloud, source) -> Non
     assert screen.count("Create the stack small?") == 1
     assert "Traceback" not in screen
     assert_only_the_artifact_bucket_stands(cloud)
-
-
-def test_ctrl_c_at_the_question_is_no_answer_and_leaves_nothing(cloud, source) -> None:
-    """Ctrl-C where a person is asked ends in one sentence, not in a traceback, and nothing was begun."""
-    code, screen = on_a_terminal(cloud, source, "apply", question="Create the stack small?", answer=b"\x03")
-
-    assert code != 0, screen
-    assert "Traceback" not in screen
-    assert_only_the_artifact_bucket_stands(cloud)
