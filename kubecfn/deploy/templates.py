@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import yaml
 
+from kubecfn.short_forms import tagged
+
 INLINE_LIMIT = 51_200
 URL_LIMIT = 1_000_000
 
@@ -19,19 +21,7 @@ class _Loader(yaml.CSafeLoader):
     """YAML in which dates stay text and ``!Sub x`` is ``{"Fn::Sub": x}``."""
 
 
-def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(cast("yaml.MappingNode", node), deep=True)
-    if suffix == "GetAtt" and isinstance(value, str):
-        value = value.split(".", 1)
-    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _tagged)
+_Loader.add_multi_constructor("!", tagged)
 _Loader.yaml_implicit_resolvers = {
     letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()

@@ -15,6 +15,7 @@ from typing import Any, cast
 import yaml
 
 from kubecfn.local.cloudformation.refusals import invalid
+from kubecfn.short_forms import tagged
 
 INLINE_LIMIT = 51_200
 URL_LIMIT = 1_000_000
@@ -105,19 +106,6 @@ class _Loader(yaml.CSafeLoader):
     """YAML as CloudFormation reads it: dates stay text, duplicate keys and short-form tags are understood."""
 
 
-def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    """Write ``!Sub x`` as ``{"Fn::Sub": x}``; ``!GetAtt A.B`` and ``!GetAtt [A, B]`` both become a list of two."""
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(cast("yaml.MappingNode", node), deep=True)
-    if suffix == "GetAtt" and isinstance(value, str):
-        value = value.split(".", 1)
-    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
-
-
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     loader.flatten_mapping(node)
     seen: dict[Any, Any] = {}
@@ -133,7 +121,7 @@ def _as_text(loader: _Loader, node: yaml.ScalarNode) -> str:
     return str(loader.construct_scalar(node))
 
 
-_Loader.add_multi_constructor("!", _tagged)
+_Loader.add_multi_constructor("!", tagged)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
 
