@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -32,6 +32,9 @@ Answer = dict[str, Any]
 Handler = Callable[[Call], Answer]
 # (botocore service name, API operation) -> who answers it; everything else goes to moto.
 Operations = Mapping[tuple[str, str], Handler]
+# (botocore service name, API operation) -> what the body of moto's good answer becomes before anyone sees it.
+View = Callable[[bytes], bytes]
+Views = Mapping[tuple[str, str], View]
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,12 @@ class Service:
     Attributes:
         operations: what it answers.
         close: ends its threads and processes; called once, while the gate still listens.
+        views: how moto's answers are shown.
     """
 
     operations: Operations
     close: Callable[[], None]
+    views: Views = field(default_factory=dict, kw_only=True)
 
 
 class ServiceError(Exception):

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from kubecfn.errors import KubecfnError
 from kubecfn.local import backend, identity, zones
-from kubecfn.local.api import Handler, Service
+from kubecfn.local.api import Handler, Service, View
 from kubecfn.local.clock import Clock, ScaledClock
 from kubecfn.local.faults import Faults
 from kubecfn.local.gate import Gate, Rules
@@ -112,11 +112,13 @@ class EmbeddedAws:
         zones.begin_with_z()
         world = World(self.clock, self.account, self._clients, lambda: self.endpoint, self._workdir)
         operations: dict[tuple[str, str], Handler] = dict(BucketPolicies().operations())
+        views: dict[tuple[str, str], View] = {}
         for make in self._factories:
             service = make(world)
             self._services.append(service)
             operations |= service.operations
-        self._gate.operations = operations
+            views |= service.views
+        self._gate.operations, self._gate.views = operations, views
 
     @property
     def services(self) -> tuple[Service, ...]:

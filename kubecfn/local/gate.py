@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
-from kubecfn.local.api import Call, Operations, PassOnError, ServiceError
+from kubecfn.local.api import Call, Operations, PassOnError, ServiceError, Views
 from kubecfn.local.clock import Clock
 from kubecfn.local.common_errors import common_error
 from kubecfn.local.faults import Fault, Faults
@@ -113,6 +113,7 @@ class Gate:
 
     Attributes:
         operations: what is answered here instead of by moto.
+        views: how moto's answers are shown.
         moto_lock: held while moto works.
     """
 
@@ -128,6 +129,7 @@ class Gate:
         log: logging.Logger,
     ) -> None:
         self.operations: Operations = {}
+        self.views: Views = {}
         self.moto_lock = threading.RLock()
         self._backend = backend
         self._account = account
@@ -242,7 +244,8 @@ class Gate:
         if reply.is_html:
             self._log.error("moto answered a web page to %s: %r", exchange.call, body[:500])
             return self._not_emulated(exchange.call, exchange.wire)
-        return reply
+        view = self.views.get((exchange.call.service, exchange.call.operation))
+        return replace(reply, body=view(reply.body)) if view and reply.status < HTTPStatus.BAD_REQUEST else reply
 
     @staticmethod
     def _not_emulated(call: Call, wire: Wire) -> Reply:

@@ -131,6 +131,10 @@ class Signallers:
         self._threads.append(thread)
         thread.start()
 
+    def address(self, private_ip):
+        """Every instance has the address that its subnet gave it."""
+        return private_ip
+
     def _signal(self, instance, world, verdict):
         if verdict is None:
             return

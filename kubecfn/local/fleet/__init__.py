@@ -22,6 +22,7 @@ from kubecfn.local.fleet.model import Book
 from kubecfn.local.fleet.notices import Notices
 from kubecfn.local.fleet.reconcile import Reconciler
 from kubecfn.local.fleet.schedules import Schedules
+from kubecfn.local.fleet.shown import views
 from kubecfn.local.world import World
 
 
@@ -76,7 +77,8 @@ def service(world: World, machines: Machines | None = None, *, concurrency: int 
     operations["events", "PutEvents"] = partial(put_events, bus, world)
     operations["ec2", "TerminateInstances"] = partial(_switch_off, running)
     operations["ec2", "GetConsoleOutput"] = partial(console_output, running, world)
-    return Fleet({key: _noting(regions, handler) for key, handler in operations.items()}, close, bus, running)
+    noted = {key: _noting(regions, handler) for key, handler in operations.items()}
+    return Fleet(noted, close, bus, running, views=views(running))
 
 
 def _noting(regions: set[str], handler: Handler) -> Handler:

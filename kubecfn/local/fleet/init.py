@@ -66,11 +66,11 @@ def end(grace: float) -> None:
     """End every descendant: politely for a while, then by force until none is left."""
     deadline = time.monotonic() + grace
     if grace:
-        for pid in descendants():
+        for pid in descendants(os.getpid()):
             send(pid, signal.SIGTERM)
     while alive():
         if time.monotonic() >= deadline:
-            for pid in descendants():
+            for pid in descendants(os.getpid()):
                 send(pid, signal.SIGKILL)
         time.sleep(0.01)
 
@@ -81,8 +81,8 @@ def send(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def descendants() -> list[int]:
-    """Return every process below this one, by the parents in /proc."""
+def descendants(above: int) -> list[int]:
+    """Return every process below one, by the parents in /proc."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208  pathlib would double the size of this process
         if name.isdigit():
@@ -93,7 +93,7 @@ def descendants() -> list[int]:
             except OSError:
                 continue
             children.setdefault(parent, []).append(int(name))
-    found, queue = [], [os.getpid()]
+    found, queue = [], [above]
     while queue:
         below = children.get(queue.pop(), [])
         found += below

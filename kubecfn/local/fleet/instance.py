@@ -13,7 +13,7 @@ class Instance:
     Attributes:
         id: ``i-…``.
         user_data: as launched, decoded; empty when there is none.
-        private_ip: dotted.
+        private_ip: dotted, as EC2 shows it (`Machines.address`).
         profile_arn: ARN of the instance profile; empty when there is none.
         tags: instance tags; shown by the metadata service only when `tags_in_metadata`.
     """

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from kubecfn.local.fleet.addresses import loopback_of
 from kubecfn.local.fleet.imds import Imds, MetadataServer
+from kubecfn.local.fleet.init import descendants, send
 from kubecfn.local.fleet.instance import Instance, TargetState
 from kubecfn.local.world import World
 
@@ -34,6 +36,9 @@ class Machines(Protocol):
 
     def stop(self, instance_id: str) -> None:
         """Shut an instance down and wait until nothing of it runs; unknown or off is fine."""
+
+    def address(self, private_ip: str) -> str:
+        """Return the address at which an instance with this address of its subnet is reached, which EC2 then shows."""
 
     def running(self, instance_id: str) -> bool:
         """Whether it is on. An instance that was never started here counts as on: someone else knows."""
@@ -53,6 +58,10 @@ class NoMachines:
 
     def stop(self, instance_id: str) -> None:
         """Do nothing."""
+
+    def address(self, private_ip: str) -> str:
+        """Return it unchanged."""
+        return private_ip
 
     def running(self, instance_id: str) -> bool:  # noqa: ARG002  the protocol's argument
         """Say yes: EC2 alone knows."""
@@ -79,11 +88,15 @@ class ProcessMachines:
 
     Args:
         grace: real seconds between the request to end and SIGKILL.
+        image: a folder of programs: what the machine image has. Every instance finds them in its ``/usr/local/bin``.
         environment: more variables for every instance, e.g. where a rehearsal's programs are.
     """
 
-    def __init__(self, *, grace: float = 2.0, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *, grace: float = 2.0, image: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._grace = grace
+        self.image = image
         self._environment = dict(environment or {})
         self._lock = threading.Lock()
         self._machines: dict[str, _Machine] = {}
@@ -95,9 +108,13 @@ class ProcessMachines:
         """Make the instance's folder, its metadata service and, when its user data is a script, its first process."""
         root = world.workdir / "instances" / instance.id
         console = root / "var/log/cloud-init-output.log"
-        for folder in ("etc", "root", "run", "tmp", "var/lib", "var/log"):
+        for folder in ("etc", "root", "run", "tmp", "usr/local/bin", "var/lib", "var/log"):
             (root / folder).mkdir(parents=True, exist_ok=True)
-        imds = self._metadata().serve(Imds(instance, world, target_state), loopback_of(instance.private_ip))
+        for program in self.image.iterdir() if self.image else ():
+            with contextlib.suppress(FileExistsError):
+                (root / "usr/local/bin" / program.name).symlink_to(program.resolve())
+        here = replace(instance, private_ip=self.address(instance.private_ip))
+        imds = self._metadata().serve(Imds(here, world, target_state), here.private_ip)
         init = None
         with console.open("wb") as out:
             if instance.user_data.startswith(b"#!"):
@@ -130,8 +147,27 @@ class ProcessMachines:
         if machine:
             self._metadata().forget(machine.imds)
 
+    def address(self, private_ip: str) -> str:
+        """Return the loopback address that stands for a private one."""
+        return loopback_of(private_ip)
+
+    def pause(self, instance_id: str) -> None:
+        """Stop every process of the instance where it stands, as a hypervisor does with a virtual server.
+
+        It answers nobody and its connections stay open until it is resumed, told to stop or its power is cut.
+        """
+        stopped: set[int] = set()
+        # One that was just about to fork is found with its child in the next round.
+        while new := self.processes(instance_id) - stopped:
+            _signal_all(new, signal.SIGSTOP)
+            stopped |= new
+
+    def resume(self, instance_id: str) -> None:
+        """Let a paused instance go on."""
+        _signal_all(self.processes(instance_id), signal.SIGCONT)
+
     def running(self, instance_id: str) -> bool:
-        """Whether it is on. An instance whose user data has ended is still on."""
+        """Whether it is on. An instance whose user data has ended is still on; so is a paused one."""
         with self._lock:
             return instance_id not in self._off
 
@@ -151,6 +187,12 @@ class ProcessMachines:
             server, self._server = self._server, None
         if server:
             server.close()
+
+    def processes(self, instance_id: str) -> set[int]:
+        """Return every process of an instance but its init; none when it is off."""
+        with self._lock:
+            machine = self._machines.get(instance_id)
+        return set(descendants(machine.init.pid)) if machine and machine.init else set()
 
     def _metadata(self) -> MetadataServer:
         with self._lock:
@@ -187,6 +229,11 @@ class ProcessMachines:
             env=environment,
             start_new_session=True,
         )
+
+
+def _signal_all(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        send(pid, number)
 
 
 def _tell(init: subprocess.Popen[bytes], word: bytes) -> None:

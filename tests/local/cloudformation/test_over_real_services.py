@@ -45,6 +45,9 @@ class SignallingMachines:
     def stop(self, instance_id: str) -> None:
         self.on.discard(instance_id)
 
+    def address(self, private_ip: str) -> str:
+        return private_ip
+
     def running(self, instance_id: str) -> bool:
         return instance_id in self.on
 
