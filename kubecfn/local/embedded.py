@@ -39,11 +39,12 @@ class EmbeddedAws:
         workdir: an existing folder for instances' roots, unpacked functions and the log ``aws.log``.
         machines: what runs instances; None leaves the choice to the fleet.
         port: 0 takes a free one.
+        host: where it listens. Loopback, unless instances have a network of their own, where nobody else is.
         seed: decides where faults with a probability strike.
         services: what is composed instead of CloudFormation and the fleet, e.g. nothing for a gate in front of moto.
 
     Attributes:
-        endpoint: ``http://127.0.0.1:PORT``.
+        endpoint: ``http://HOST:PORT``.
         account: twelve digits.
         recorder: every call.
         faults: what goes wrong on request.
@@ -62,6 +63,7 @@ class EmbeddedAws:
         clock: Clock | None = None,
         machines: Any = None,
         port: int = 0,
+        host: str = "127.0.0.1",
         seed: int = 0,
         services: Sequence[MakeService] | None = None,
     ) -> None:
@@ -88,7 +90,7 @@ class EmbeddedAws:
             self._ending.callback(os.environ.update, profile)
             backend.reset()
             self._gate = self._make_gate()
-            self._server = Server(self._gate, port)
+            self._server = Server(self._gate, port, host)
             self.endpoint = self._server.endpoint
             self._ending.callback(self._server.close)
             self._ending.callback(self._clients.close)

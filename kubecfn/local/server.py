@@ -30,23 +30,22 @@ class Server:
     Args:
         app: what answers.
         port: 0 takes a free one.
+        host: an address of this machine.
 
     Raises:
         KubecfnError: the port is taken.
     """
 
-    def __init__(self, app: Wsgi, port: int = 0) -> None:
+    def __init__(self, app: Wsgi, port: int = 0, host: str = "127.0.0.1") -> None:
         try:
-            listening = socket.create_server(("127.0.0.1", port))
+            listening = socket.create_server((host, port))
         except OSError as error:
             raise KubecfnError(
-                f"Port {port} on 127.0.0.1 cannot be listened on.", remedy="Choose another port, or 0 for any free one."
+                f"Port {port} on {host} cannot be listened on.", remedy="Choose another port, or 0 for any free one."
             ) from error
         with listening:  # werkzeug works on a copy; given a taken port itself, it would print and exit
-            self._server = make_server(
-                "127.0.0.1", port, app, threaded=True, request_handler=_Handler, fd=listening.fileno()
-            )
-        self.endpoint = f"http://127.0.0.1:{self._server.port}"
+            self._server = make_server(host, port, app, threaded=True, request_handler=_Handler, fd=listening.fileno())
+        self.endpoint = f"http://{host}:{self._server.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="gate", daemon=True)
         self._thread.start()
 

@@ -237,10 +237,10 @@ class MetadataServer:
                 except OSError:  # forgotten between select and accept
                     continue
                 connection.setblocking(True)
-                threading.Thread(target=_serve, args=(connection, peer, key.data), daemon=True).start()
+                threading.Thread(target=answer_one, args=(connection, peer, key.data), daemon=True).start()
 
 
-def _serve(connection: socket.socket, peer: Any, imds: Imds) -> None:
+def answer_one(connection: socket.socket, peer: Any, imds: Imds) -> None:
     """Answer one request and close, as HTTP/1.0 does."""
     connection.settimeout(5)
     with connection, contextlib.suppress(OSError):
