@@ -1,0 +1,1 @@
+"""Watching a cluster while things happen to it: a client that never stops writing, what it saw, and pictures of that."""
