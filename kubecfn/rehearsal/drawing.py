@@ -45,6 +45,8 @@ def width_of(words: str, size: float = 12) -> float:
 
 def seconds(value: float) -> str:
     """Write a duration the way a person says it: ``4 ms``, ``0.41 s``, ``12.3 s``, ``2 min 5 s``."""
+    if value <= 0:
+        return "0 s"
     if value < 0.0995:  # noqa: PLR2004  from here on two digits say enough
         return f"{value * 1000:.0f} ms" if value >= 0.00095 else f"{value * 1000:.1f} ms"  # noqa: PLR2004
     if value < 60:  # noqa: PLR2004  seconds in a minute
