@@ -21,7 +21,12 @@ from kubecfn.deploy.progress import Ask, Kind, Progress, Question, Reporter
 from kubecfn.errors import WrongUseError
 
 _COLOURS = {Kind.STEP: "bold", Kind.WARNING: "yellow", Kind.NOTE: "cyan", Kind.SIGNAL: "green"}
-_BARS = {Kind.RESOURCE: "resources", Kind.UPLOAD: "uploads", Kind.SIGNAL: "signals of {resource}"}
+_BARS = {
+    Kind.RESOURCE: "resources",
+    Kind.UPLOAD: "uploads",
+    Kind.DOWNLOAD: "tenths of {key}",
+    Kind.SIGNAL: "signals of {resource}",
+}
 
 
 @dataclass(frozen=True)
@@ -43,15 +48,16 @@ def stderr() -> Console:
 
 
 @contextmanager
-def talking(*, yes: bool = False) -> Iterator[Talk]:
+def talking(*, yes: bool = False, confirm: str = "") -> Iterator[Talk]:
     """Give a talk: a live bar for each kind of work on a terminal, one plain line for each event elsewhere.
 
     Args:
         yes: answer every question with yes, after showing what it is about.
+        confirm: what was typed beforehand, for a question that wants a word typed out.
     """
     console = stderr()
     if not console.is_terminal:
-        yield Talk(lambda progress: _print(console, progress), partial(_ask, console, yes=yes))
+        yield Talk(lambda progress: _print(console, progress), partial(_ask, console, yes=yes, confirm=confirm))
         return
     columns = (
         SpinnerColumn(),
@@ -61,7 +67,7 @@ def talking(*, yes: bool = False) -> Iterator[Talk]:
         TimeElapsedColumn(),
     )
     with Bars(*columns, console=console, transient=True) as bars:
-        yield Talk(_live(bars), partial(_ask_between, bars, yes=yes))
+        yield Talk(_live(bars), partial(_ask_between, bars, yes=yes, confirm=confirm))
 
 
 def _print(console: Console, progress: Progress) -> None:
@@ -75,7 +81,7 @@ def _live(bars: Bars) -> Reporter:
     def report(progress: Progress) -> None:
         _print(bars.console, progress)
         if progress.total and progress.kind in _BARS:
-            label = _BARS[progress.kind].format_map({"resource": "", **progress.detail})
+            label = _BARS[progress.kind].format_map({"resource": "", "key": "", **progress.detail})
             if label not in tasks:
                 tasks[label] = bars.add_task(label, total=progress.total)
             bars.update(tasks[label], completed=progress.done, total=progress.total)
@@ -83,18 +89,20 @@ def _live(bars: Bars) -> Reporter:
     return report
 
 
-def _ask_between(bars: Bars, question: Question, *, yes: bool) -> bool:
+def _ask_between(bars: Bars, question: Question, *, yes: bool, confirm: str) -> bool:
     """Ask with the bars out of the way: a bar that is drawn anew would overwrite the question."""
     bars.stop()
     try:
-        return _ask(bars.console, question, yes=yes)
+        return _ask(bars.console, question, yes=yes, confirm=confirm)
     finally:
         bars.start()
 
 
-def _ask(console: Console, question: Question, *, yes: bool) -> bool:
+def _ask(console: Console, question: Question, *, yes: bool, confirm: str) -> bool:
     for line in question.lines:
         console.print(line, markup=False)
+    if question.typed:
+        return _typed(question, confirm)
     if yes:
         return True
     if not sys.stdin.isatty():
@@ -103,6 +111,24 @@ def _ask(console: Console, question: Question, *, yes: bool) -> bool:
             remedy="Run it on a terminal, or add --yes after looking at the plan.",
         )
     return click.confirm(question.text, default=False, err=True)
+
+
+def _typed(question: Question, confirm: str) -> bool:
+    """Have a word typed out; --yes is not enough for what cannot be taken back."""
+    if confirm and confirm != question.typed:
+        raise WrongUseError(
+            f"--confirm names {confirm}, but this is {question.typed}; nothing was changed.",
+            remedy="Look whether --config is the one that is meant.",
+        )
+    if confirm:
+        return True
+    if not sys.stdin.isatty():
+        raise WrongUseError(
+            f"There is nobody to ask: {question.text}",
+            remedy=f"Run it on a terminal, or add --confirm {question.typed} after looking at what is lost.",
+        )
+    typed: str = click.prompt(question.text, default="", show_default=False, err=True)
+    return typed == question.typed
 
 
 def _worth_a_line(progress: Progress) -> bool:

@@ -160,14 +160,20 @@ def delete(where: Where, output: str, yes: bool, backups: bool, skip_blocked: bo
 @cluster_options
 @output_option
 def status(where: Where, output: str) -> None:
-    """Show the stack, its groups and what they last said."""
+    """Show the stack, its groups, and how etcd is: members, leader, alarms, epoch, last backup."""
+    from datetime import UTC, datetime
+
+    from kubecfn.care import report
+    from kubecfn.care.status import etcd_status
     from kubecfn.cli.console import print_json, print_table
     from kubecfn.deploy.status import status as look
 
     config = where.config()
-    found = look(_connect(where, config), config.name)
+    aws = _connect(where, config)
+    found = look(aws, config.name)
+    etcd = etcd_status(aws, config.name, datetime.now(UTC))
     if output == "json":
-        print_json(found.to_json())
+        print_json({**found.to_json(), "etcd": etcd.to_json()})
         return
     click.echo(found.headline)
     print_table(
@@ -175,6 +181,10 @@ def status(where: Where, output: str) -> None:
         ("group", "in service", "wanted", "launching", "leaving", "last signal"),
         [group.cells for group in found.groups],
     )
+    for line in etcd.lines:
+        click.echo(line)
+    if etcd.rows:
+        print_table("Members of etcd", report.COLUMNS, etcd.rows)
 
 
 @click.command()

@@ -17,6 +17,7 @@ class Kind(StrEnum):
 
     STEP = "step"
     UPLOAD = "upload"
+    DOWNLOAD = "download"
     RESOURCE = "resource"
     SIGNAL = "signal"
     STACK = "stack"
@@ -67,16 +68,18 @@ class Question:
     """A decision that is a person's to take.
 
     Attributes:
-        kind: ``change``, ``replace-remains``, ``continue-rollback`` or ``delete``.
+        kind: ``change``, ``replace-remains``, ``continue-rollback``, ``delete`` or ``restore``.
         text: the sentence to answer with yes or no.
         lines: what to show before it.
         explanation: of the change that is asked for, when there is one.
+        typed: the word that has to be typed out for a yes, where a slip must not be enough; empty for yes or no.
     """
 
     kind: str
     text: str
     lines: tuple[str, ...] = ()
     explanation: Explanation | None = None
+    typed: str = ""
 
 
 Ask = Callable[[Question], bool]

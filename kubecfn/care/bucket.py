@@ -1,0 +1,64 @@
+"""The cluster's bucket as an operator reads it: every failure one sentence, "could not be asked" never "is not there"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kubecfn.care.choose import Choice, in_order
+from kubecfn.deploy.aws import Aws, doing
+from kubecfn.errors import AwsError
+from kubecfn.etcd import objects
+from kubecfn.etcd.store import Store, StoreError
+
+_PREFIXES = ("snapshots/", "daily/")
+# A daily copy keeps the end of its original's key.
+_KEY = re.compile(r"(\d{6})[/-](\d{19})-i-[0-9a-z]+\.db$")
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn every failure inside the block into one that a person understands.
+
+    Args:
+        what: continues "While …".
+
+    Raises:
+        AwsError: S3 refused, or an object is not what it must be.
+    """
+    with doing(what):
+        try:
+            yield
+        except StoreError as error:
+            sentence, _, remedy = str(error).partition("; ")
+            raise AwsError(f"While {what}: {sentence}.", code="Damaged", remedy=_sentence(remedy)) from error
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause[:1].upper()}{clause[1:].rstrip('.')}." if clause else ""
+
+
+def store(aws: Aws, bucket: str, cluster: str) -> Store:
+    """Return the cluster's store, for calls inside `reading`."""
+    return Store(aws.client("s3"), bucket, cluster)
+
+
+def choices(aws: Aws, bucket: str) -> tuple[Choice, ...]:
+    """Return every snapshot and daily copy, newest first.
+
+    Raises:
+        AwsError: S3 could not be asked.
+    """
+    s3 = aws.client("s3")
+    with reading(f"listing the snapshots in s3://{bucket}"):
+        entries = [entry for prefix in _PREFIXES for entry in objects.listed(s3, bucket, prefix)]
+    return in_order(choice for choice in map(_choice, entries) if choice)
+
+
+def _choice(entry: dict[str, Any]) -> Choice | None:
+    found = _KEY.search(entry["Key"])
+    if found is None:
+        return None
+    return Choice(entry["Key"], int(found[1]), int(found[2]), int(entry["Size"]), entry["LastModified"])

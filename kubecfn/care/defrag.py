@@ -1,0 +1,153 @@
+"""Giving etcd's unused pages back to the disk, member by member: followers first, the leader last, never two at once.
+
+A member answers nobody while it is defragmented (etcd documentation, "Maintenance", section "Defragmentation"); with every
+other voter healthy nobody notices. So each one must be healthy again before the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kubecfn.care.ask import SilentError, function
+from kubecfn.care.report import MemberRow, Report, parse, settled_but_for_space
+from kubecfn.care.where import Where
+from kubecfn.care.words import size
+from kubecfn.deploy.aws import Aws
+from kubecfn.deploy.progress import Kind, Work
+from kubecfn.errors import AwsError, KubecfnError
+from kubecfn.etcd.view import Say
+
+COLUMNS = ("instance", "role", "before", "after", "given back")
+_POLL_SECONDS = 3.0
+# A member that was defragmented has to load nothing anew: it is back in seconds or something is wrong.
+_PATIENCE_SECONDS = 120.0
+# Longer than any function of ours may run; a large database takes its time.
+_WORK_SECONDS = 330.0
+
+Asking = Callable[[Mapping[str, str]], Mapping[str, Any]]
+
+
+class UnwellError(KubecfnError):
+    """etcd is not as it has to be for what was asked for; nothing (more) was done."""
+
+
+@dataclass(frozen=True)
+class Defragmented:
+    """One member's database file; sizes are bytes."""
+
+    instance: str
+    role: str
+    before: int
+    after: int
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its row below `COLUMNS`."""
+        return (
+            self.instance,
+            self.role,
+            size(self.before),
+            size(self.after),
+            size(max(0, self.before - self.after)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"instance": self.instance, "role": self.role, "before": self.before, "after": self.after}
+
+
+def next_one(report: Report, done: Iterator[str] | set[str]) -> MemberRow | None:
+    """Return whose turn it is: followers by name, then the leader; None when everyone had a turn."""
+    left = [one for one in report.voters if one.instance not in set(done)]
+    return min(left, key=lambda one: (one.leader, one.instance), default=None)
+
+
+def unfit(report: Report) -> str:
+    """Return why nobody may be defragmented now, as a clause; empty when one may."""
+    others = [one for one in report.alarms if one.split(" ")[0] != "NOSPACE"]
+    if others:
+        return f"alarm {others[0]}"
+    verdict = settled_but_for_space(report)
+    return "" if verdict.say is Say.YES else verdict.reason
+
+
+def defrag(aws: Aws, where: Where, work: Work) -> tuple[Defragmented, ...]:
+    """Defragment every member of a cluster; see `one_by_one`."""
+    look = function(aws, where.function, where.cluster)
+    act = function(aws, where.function, where.cluster, seconds=_WORK_SECONDS, once=True)
+    return one_by_one(look.ask, act.ask, work)
+
+
+def one_by_one(look: Asking, act: Asking, work: Work) -> tuple[Defragmented, ...]:
+    """Defragment every member.
+
+    Args:
+        look: asks the function for a report.
+        act: asks it for work; never twice for one answer.
+        work: how to wait and report.
+
+    Raises:
+        UnwellError: the cluster is not settled, before or between two members; says who is done already.
+        SilentError: nobody can say how etcd is.
+        AwsError: AWS refuses.
+    """
+    done: list[Defragmented] = []
+    report = _report(look)
+    if reason := unfit(report):
+        raise UnwellError(
+            f"Nothing was defragmented: etcd is not settled ({reason}).",
+            remedy="Wait until kubecfn status says settled; a CORRUPT alarm wants a person first (docs/operations.md).",
+        )
+    total = len(report.voters)
+    while one := next_one(report, {row.instance for row in done}):
+        work.tell(Kind.STEP, f"Defragmenting {one.instance} ({one.role}, {len(done) + 1} of {total})")
+        done.append(_defragmented(act, one, done))
+        report = _well_again(look, work, done)
+    return tuple(done)
+
+
+def _defragmented(act: Asking, one: MemberRow, done: list[Defragmented]) -> Defragmented:
+    try:
+        told = act({"ask": "defrag", "instance": one.instance})
+        return Defragmented(one.instance, one.role, int(told["before"]), int(told["after"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _stopped(f"{one.instance} answered no sizes", done) from error
+    except (SilentError, AwsError) as error:
+        raise _stopped(f"{one.instance}: {error.message.rstrip('.')}", done) from error
+
+
+def _well_again(look: Asking, work: Work, done: list[Defragmented]) -> Report:
+    """Wait until etcd is settled again; what cannot be asked is asked again while patience lasts."""
+    end = work.clock.monotonic() + _PATIENCE_SECONDS
+    reason = ""
+    while True:
+        try:
+            report = _report(look)
+            reason = unfit(report)
+            if not reason:
+                return report
+        except SilentError as error:
+            reason = error.message.rstrip(".")
+        if work.clock.monotonic() >= end:
+            raise _stopped(f"etcd is not well again after {done[-1].instance}: {reason}", done)
+        work.clock.sleep(_POLL_SECONDS)
+
+
+def _report(look: Asking) -> Report:
+    report = parse(look({"ask": "status"}))
+    if report is None:
+        raise SilentError(
+            "The function answered no report that this kubecfn understands.",
+            remedy="Bring the stack to this version of kubecfn with: kubecfn apply.",
+        )
+    return report
+
+
+def _stopped(reason: str, done: list[Defragmented]) -> UnwellError:
+    names = ", ".join(one.instance for one in done)
+    return UnwellError(
+        f"Stopped: {reason}. Done so far: {names or 'nobody'}.",
+        remedy="Look with kubecfn status; when it says settled, kubecfn defrag begins anew, which harms nobody.",
+    )

@@ -1,0 +1,178 @@
+"""Ordering a restore: what it means, a person's word, one conditional write that all controllers obey, and following it.
+
+The cluster object alone decides, so it works when nothing of the cluster answers. Whoever loses the conditional write has
+changed nothing. Source: Amazon S3 User Guide, "Add preconditions to S3 operations with conditional requests".
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+
+from kubecfn.care.ask import function
+from kubecfn.care.bucket import choices, reading, store
+from kubecfn.care.choose import chosen
+from kubecfn.care.consequences import Before, Plan, planned
+from kubecfn.care.report import Report, epoch_line, epoch_of
+from kubecfn.care.status import look
+from kubecfn.care.verify import verify
+from kubecfn.care.where import Where
+from kubecfn.deploy.aws import Aws
+from kubecfn.deploy.progress import Ask, Kind, Question, Work
+from kubecfn.errors import DeclinedError, KubecfnError, StackError
+from kubecfn.etcd.places import Fleet, NoGroupError
+from kubecfn.etcd.store import Stored, now, written
+from kubecfn.etcd.view import Machine, Start
+
+# An instance that enlists meanwhile changes the object too; it is not worth more tries than people have patience.
+_TRIES = 8
+
+
+class OvertakenError(KubecfnError):
+    """Somebody else changed the cluster meanwhile; nothing was changed here."""
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """A restore that every controller obeys from now on."""
+
+    plan: Plan
+    stored: Stored
+
+
+def plan(aws: Aws, where: Where, wanted: str, work: Work) -> Plan:
+    """Return what restoring means; the snapshot was read back and verified. Nothing is changed.
+
+    Args:
+        aws: account and region.
+        where: the cluster's places.
+        wanted: ``newest``, a key or an instant.
+        work: whom to tell, and the clock.
+
+    Raises:
+        WrongUseError: no such snapshot.
+        DamagedError: it must not be restored.
+        StackError: no controller runs that could restore it.
+        AwsError: AWS refuses.
+    """
+    listed = choices(aws, where.bucket)
+    choice = chosen(listed, wanted)
+    work.tell(Kind.STEP, f"Reading {choice.key} back to verify it")
+    standing = (choice.epoch, choice.revision)
+    verified = verify(aws, where.bucket, where.cluster, choice.key, standing, report=work.report)
+    work.tell(Kind.STEP, "Looking at the cluster as it is now")
+    with reading("reading the cluster object"):
+        stored = store(aws, where.bucket, where.cluster).read()
+    report, silence = _asked(aws, where)
+    running = controllers(aws, where)
+    before = Before(where.cluster, stored, report, silence, running, listed[0])
+    return planned(before, choice, verified, founder(running, report, where), work.clock.now())
+
+
+def _asked(aws: Aws, where: Where) -> tuple[Report | None, str]:
+    try:
+        return look(function(aws, where.function, where.cluster)), ""
+    except KubecfnError as error:
+        return None, f"how etcd is cannot be said ({error.message.rstrip('.')})"
+
+
+def controllers(aws: Aws, where: Where) -> tuple[str, ...]:
+    """Return the controllers that run and are not told to leave.
+
+    Raises:
+        AwsError: EC2 or auto scaling could not be asked.
+        StackError: the stack has no group of controllers.
+    """
+    if not where.group:
+        raise _nobody(where)
+    with reading(f"looking at the controllers of {where.cluster}"):
+        try:
+            group = Fleet(aws.client("autoscaling"), aws.client("ec2"), where.group).group()
+        except NoGroupError:
+            raise _nobody(where) from None
+    return tuple(one.instance for one in group.places if one.staying and one.machine is Machine.RUNNING)
+
+
+def founder(running: tuple[str, ...], report: Report | None, where: Where) -> str:
+    """Return who is to restore: a controller whose etcd is well, since its agent is too; else the first by id.
+
+    Raises:
+        StackError: no controller runs.
+    """
+    if not running:
+        raise _nobody(where)
+    well = {one.instance for one in report.members if one.healthy} if report else set()
+    return min(running, key=lambda one: (one not in well, one))
+
+
+def _nobody(where: Where) -> StackError:
+    return StackError(
+        f"No controller of {where.cluster} is running: nobody could restore a snapshot.",
+        remedy="The group launches what it lacks by itself: repeat when kubecfn status shows one in service.",
+    )
+
+
+def order(aws: Aws, where: Where, plan: Plan, ask: Ask) -> Ordered:
+    """Have a person confirm, then make every controller obey by one conditional write.
+
+    Raises:
+        DeclinedError: the name was not typed; nothing was changed.
+        OvertakenError: somebody else began an epoch meanwhile; nothing was changed.
+        AwsError: S3 refuses.
+    """
+    text = f"Type the cluster's name ({where.cluster}) to restore it"
+    if not ask(Question("restore", text, plan.lines, typed=where.cluster)):
+        raise DeclinedError("Declined; nothing was restored.")
+    kept = store(aws, where.bucket, where.cluster)
+    token = f"{where.cluster}-{plan.epoch}-{secrets.token_hex(8)}"
+    with reading("ordering the restore"):
+        for _ in range(_TRIES):
+            found = kept.read()
+            if _epoch(found) != _epoch(plan.before.stored):
+                raise _overtaken(found)
+            new = replacement(found, plan, token, aws.caller)
+            stored = kept.create(new) if found is None else kept.replace(found, new)
+            if stored:
+                return Ordered(plan, stored)
+    raise OvertakenError(
+        "The cluster object changes faster than it can be written; nothing was restored.",
+        remedy="Repeat in a minute; controllers that are joining write it.",
+    )
+
+
+def replacement(found: Stored | None, plan: Plan, token: str, by: str) -> Stored:
+    """Return the cluster object that orders the restore.
+
+    Everyone who was let in stays in: who comes back with older data must be known. Where the object was deleted, the
+    snapshots prove how far the cluster had come.
+    """
+    at = written(now())
+    old = found or Stored(plan.epoch - 1, "", "found", established=plan.before.newest.epoch)
+    return replace(
+        old,
+        epoch=plan.epoch,
+        founder=plan.founder,
+        way=Start.RESTORE.value,
+        token=token,
+        snapshot=plan.verified.key,
+        cluster_id="",
+        instances={plan.founder: at, **old.instances},
+        by=by,
+        at=at,
+        ordered=True,
+        etag="",
+    )
+
+
+def _epoch(stored: Stored | None) -> tuple[int, str] | None:
+    """Return what makes an epoch this and no other; who is let in changes within it."""
+    return (stored.epoch, stored.token) if stored else None
+
+
+def _overtaken(found: Stored | None) -> OvertakenError:
+    stands = epoch_line(epoch_of(found)) if found else "the cluster object was deleted"
+    who = f", written by {found.by}" if found and found.by else ""
+    return OvertakenError(
+        f"Somebody else was faster; nothing was restored by you. Now: {stands}{who}.",
+        remedy="Watch with: kubecfn status",
+    )

@@ -1,0 +1,123 @@
+"""How a cluster's etcd is: by the function's word; when that is not to be had, what the bucket says, and why not more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from kubecfn.care.ask import Function, SilentError, function
+from kubecfn.care.bucket import choices, reading, store
+from kubecfn.care.report import Report, backup_line, epoch_line, epoch_of, parse
+from kubecfn.care.where import Where, where
+from kubecfn.deploy.aws import Aws
+from kubecfn.errors import KubecfnError
+
+
+@dataclass(frozen=True)
+class EtcdStatus:
+    """What could be learned.
+
+    Attributes:
+        report: the function's; None when it could not say.
+        told: the same as it was told.
+        silence: why there is no report, as one sentence; empty when there is one.
+        epoch, backup: as in a report, read from the bucket when there is no report; None when that failed too.
+    """
+
+    report: Report | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
+    silence: str = ""
+    epoch: Mapping[str, Any] | None = None
+    backup: Mapping[str, Any] | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All of it but the members' table, in plain lines."""
+        if self.report:
+            return self.report.lines
+        known = [
+            *([f"  {epoch_line(self.epoch)}"] if self.epoch is not None else []),
+            *([f"  {backup_line(self.backup)}"] if self.backup is not None else []),
+        ]
+        return (f"How etcd is cannot be said: {self.silence}", *known)
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The members' table."""
+        return [one.cells for one in self.report.members] if self.report else []
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data; ``members`` is null, never empty, when nobody could say."""
+        if self.report:
+            return {"answered": True, "silence": "", **self.told}
+        return {
+            "answered": False,
+            "silence": self.silence,
+            "members": None,
+            "settled": None,
+            "epoch": self.epoch,
+            "backup": self.backup,
+        }
+
+
+def etcd_status(aws: Aws, cluster: str, now: datetime) -> EtcdStatus:
+    """Return how a cluster's etcd is; never fails: what could not be learned is said instead.
+
+    Args:
+        aws: account and region.
+        cluster: its name.
+        now: for the age of the last backup.
+    """
+    try:
+        places = where(aws, cluster)
+    except KubecfnError as error:
+        return EtcdStatus(silence=str(error))
+    try:
+        told = function(aws, places.function, cluster).ask({"ask": "status"})
+        return of(told)
+    except KubecfnError as error:
+        return _from_bucket(aws, places, str(error), now)
+
+
+def of(told: Mapping[str, Any]) -> EtcdStatus:
+    """Return the function's answer as a status.
+
+    Raises:
+        SilentError: it is no report.
+    """
+    report = parse(told)
+    if report is None:
+        raise SilentError(
+            "The function answered no report that this kubecfn understands.",
+            remedy="Bring the stack to this version of kubecfn with: kubecfn apply.",
+        )
+    return EtcdStatus(report, told)
+
+
+def look(asked: Function) -> Report:
+    """Return the function's report.
+
+    Raises:
+        SilentError: it cannot say.
+        AwsError: AWS refuses.
+    """
+    report = of(asked.ask({"ask": "status"})).report
+    assert report is not None, "`of` raises when there is none"
+    return report
+
+
+def _from_bucket(aws: Aws, places: Where, silence: str, now: datetime) -> EtcdStatus:
+    try:
+        with reading("reading the cluster object"):
+            epoch = epoch_of(store(aws, places.bucket, places.cluster).read())
+        listed = choices(aws, places.bucket)
+    except KubecfnError as error:
+        return EtcdStatus(silence=f"{silence} {error}")
+    newest: dict[str, Any] = {}
+    if listed:
+        one = listed[0]
+        seconds = (now - one.at).total_seconds()
+        newest = {"key": one.key, "revision": one.revision, "age_seconds": seconds, "size": one.size}
+    return EtcdStatus(silence=silence, epoch=epoch, backup=newest)
