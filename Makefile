@@ -67,7 +67,9 @@ $(VENV)/ready: requirements.lock setup.cfg setup.py
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: test test-slow lint types templates check bench comparison lock wheel clean
+.PHONY: programs test test-slow lint types templates check bench comparison lock wheel clean
+programs: setup ## build the etcd releases that tests and rehearsals run (some minutes, once)
+	$(BIN)/python -m kubecfn.local.programs
 test: setup ## every test that needs no root, in under three minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 lint: setup ## style, sizes, docstrings of tests, shell
