@@ -1,0 +1,68 @@
+"""`python -m tests.rehearsal`: rehearse on this machine what a cluster's instances do, and measure it. Needs root."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from kubecfn.errors import KubecfnError
+
+from . import isolation
+from .image import image
+from .scenarios import ETCD, OLDER_ETCD, SCENARIOS, play
+
+BUILD = Path(__file__).parent.parent.parent / "build"
+
+
+@click.command()
+@click.argument("only", nargs=-1, type=click.Choice(list(SCENARIOS)))
+@click.option("--keep", is_flag=True, help="Keep journals, consoles and logs under build/rehearsal/kept.")
+def main(only: tuple[str, ...], *, keep: bool) -> None:
+    """Play every scenario, or ONLY what is named; print one table and end with 1 when something failed."""
+    if os.geteuid() != 0:
+        sys.stderr.write(
+            "SKIPPED: make rehearse boots containers with systemd and needs root; run it as root on a machine of yours.\n"
+        )
+        # Where everything is to be checked, what was not checked is a failure.
+        sys.exit(1 if os.environ.get("CI") else 0)
+    run = isolation.inside()
+    try:
+        sys.exit(_behind_walls(run, only, keep=keep) if run else _before_walls(only, keep=keep))
+    except KubecfnError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+
+
+def _before_walls(only: tuple[str, ...], *, keep: bool) -> int:
+    isolation.install_tools()
+    console = Console(highlight=False)
+    # Before the walls: behind them there is no way to Debian's packages.
+    for release in (ETCD, OLDER_ETCD):
+        with console.status(f"Making the machine image with etcd {release}; the first one takes a minute or two …"):
+            image(BUILD, release)
+    arguments = [*only, *(["--keep"] if keep else [])]
+    return isolation.run_inside("tests.rehearsal", arguments, BUILD / "rehearsal" / f"run-{os.getpid()}")
+
+
+def _behind_walls(run: Path, only: tuple[str, ...], *, keep: bool) -> int:
+    isolation.settle_in()
+    console = Console(highlight=False, soft_wrap=True)
+    played = play(only or tuple(SCENARIOS), run, BUILD, console)
+    console.print(played.table())
+    (BUILD / "rehearsal" / "measured.json").write_text(json.dumps(played.measured, indent=2) + "\n")
+    if keep or not played.good:
+        kept = BUILD / "rehearsal" / "kept"
+        shutil.rmtree(kept, ignore_errors=True)
+        played.keep(run, kept)
+        console.print(f"Journals, consoles and logs of this run are in {kept}.")
+    return 0 if played.good else 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""A cluster's stack on the embedded AWS, whose instances are containers: made, changed and deleted as a person would."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kubecfn.config import Config, load_text
+from kubecfn.demo_proof import remains
+from kubecfn.deploy.apply import Outcome, apply
+from kubecfn.deploy.aws import connect
+from kubecfn.deploy.delete import delete
+from kubecfn.deploy.progress import Progress
+from kubecfn.local.clock import ScaledClock
+from kubecfn.local.embedded import EmbeddedAws
+from kubecfn.ready import Ready, make_ready
+
+from .hub import Hub
+from .image import image
+from .machines import NspawnMachines
+from .names import Resolver, records_of
+
+# Simulated seconds in a real one: AWS's quarter-hours pass in reach of a rehearsal, and etcd, which lives in real time, has
+# its seconds.
+SPEED = 10.0
+NAME, REGION = "rehearsal", "eu-central-1"
+NETWORK = "10.20.0.0/16"
+
+
+class DidNotHappenError(Exception):
+    """What was waited for did not come; the message says what there was instead."""
+
+
+class Cluster:
+    """One embedded AWS and the cluster on it, from `opened` to its end.
+
+    Attributes:
+        cloud: the embedded AWS.
+        machines: the containers.
+        resolver: of the VPC.
+        wanted: the configuration as it stands, plain data; `change` changes it.
+    """
+
+    def __init__(self, cloud: EmbeddedAws, machines: NspawnMachines, resolver: Resolver, folder: Path) -> None:
+        self.cloud, self.machines, self.resolver = cloud, machines, resolver
+        self._folder = folder
+        self._log = folder / "deploy.log"
+        self.wanted: dict[str, Any] = {
+            "name": NAME,
+            "region": REGION,
+            "dns": {"private": True, "domain": "rehearsal.internal.example.com"},
+            "network": {"cidr": NETWORK, "nat_gateways": "one"},
+            "controllers": {"count": 3, "instance_type": "m7i.large"},
+            "termination_protection": False,
+        }
+        self._aws = connect(REGION)
+
+    @property
+    def config(self) -> Config:
+        """The configuration as it stands."""
+        return load_text(yaml.safe_dump(self.wanted), "the rehearsal's configuration")
+
+    def ready(self) -> Ready:
+        """Return what it stands for, ready to be sent."""
+        return make_ready(
+            self.config,
+            self._aws,
+            self._folder / "build",
+            source="the rehearsal's configuration",
+            clock=self.cloud.clock,
+            report=self._write,
+        )
+
+    def apply(self) -> Outcome:
+        """Make the stack what the configuration says."""
+        deployment = self.ready().deployment
+        return apply(deployment, self._aws, ask=lambda _: True, clock=self.cloud.clock, report=self._write)
+
+    def delete(self) -> None:
+        """Delete the stack with its backups.
+
+        Raises:
+            DidNotHappenError: something is left in the account.
+        """
+        done = delete(
+            self._aws,
+            NAME,
+            NAME,
+            ask=lambda _: True,
+            clock=self.cloud.clock,
+            report=self._write,
+            empty_backups=True,
+        )
+        left = remains(self.cloud)
+        if not done.clean or left.total:
+            raise DidNotHappenError(f"left in the account: {left.counted or done.lines}")
+
+    def controllers(self, *states: str) -> tuple[str, ...]:
+        """Return the controllers' instance ids in these lifecycle states (InService), oldest first."""
+        name = f"{NAME}-controllers"
+        groups = self.cloud.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+        wanted = states or ("InService",)
+        members = [one for group in groups["AutoScalingGroups"] for one in group["Instances"]]
+        return tuple(one["InstanceId"] for one in members if one["LifecycleState"] in wanted)
+
+    def _write(self, progress: Progress) -> None:
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(f"{time.strftime('%H:%M:%S')} {progress.kind.value:9} {progress.text}\n")
+
+
+def until(what: Callable[[], object], describe: Callable[[], str], seconds: float = 60.0) -> float:
+    """Wait until something is true; return how long that took in real seconds.
+
+    Raises:
+        DidNotHappenError: it did not become so; what it is instead, in the words of `describe`.
+    """
+    begun = time.monotonic()
+    while not what():
+        if time.monotonic() - begun > seconds:
+            raise DidNotHappenError(f"after {seconds:.0f} s: {describe()}")
+        time.sleep(0.05)
+    return time.monotonic() - begun
+
+
+@contextmanager
+def opened(run: Path, build: Path, hub: Hub, *, etcd: tuple[str, ...], name: str) -> Iterator[Cluster]:
+    """Open an empty account in which each of these etcd releases has a machine image; it closes with everything in it.
+
+    Args:
+        run: the run's folder; the account's own is made below it.
+        build: the project's build folder.
+        hub: the network, built.
+        etcd: releases; the first one's image is the configuration's.
+        name: of the account's folder.
+    """
+    folder = run / name
+    (folder / "aws").mkdir(parents=True)
+    images = {release: image(build, release) for release in etcd}
+    released: dict[str, str] = {}
+    machines = NspawnMachines(hub, folder / "instances", lambda ami: images[released[ami]])
+    cloud = EmbeddedAws(
+        region=REGION, clock=ScaledClock(SPEED), workdir=folder / "aws", machines=machines, host=hub.gate
+    )
+    with cloud, _pointed_at(cloud):
+        route53 = cloud.client("route53")
+        resolver = Resolver(hub.resolver, lambda: records_of(route53))
+        try:
+            cluster = Cluster(cloud, machines, resolver, folder)
+            for release in etcd:
+                released[_register(cloud, release)] = release
+            cluster.wanted["image"] = {"ami": {"x86_64": next(iter(released))}}
+            cluster.wanted["etcd"] = etcd[0]
+            yield cluster
+        finally:
+            machines.end()
+            resolver.close()
+
+
+def _register(cloud: EmbeddedAws, release: str) -> str:
+    disk = {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 20}}
+    made = cloud.client("ec2").register_image(
+        Name=f"kubecfn-node-etcd-{release}",
+        Architecture="x86_64",
+        RootDeviceName="/dev/xvda",
+        BlockDeviceMappings=[disk],
+    )
+    return str(made["ImageId"])
+
+
+@contextmanager
+def _pointed_at(cloud: EmbeddedAws) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(cloud.environment())
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def network() -> Hub:
+    """Return the hub of the configuration's VPC."""
+    return Hub(ipaddress.IPv4Network(NETWORK))

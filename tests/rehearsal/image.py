@@ -1,0 +1,151 @@
+"""What the instances boot from: Debian with systemd, Python, boto3 and etcd, kept under build/rehearsal by its recipe's hash.
+
+Two layers: the distribution, which takes minutes to make, and the image upon it (what an image pipeline would bake in).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubecfn.errors import FileError, KubecfnError
+
+SUITE = "bookworm"
+PACKAGES = (
+    "systemd,systemd-sysv,dbus,python3,openssl,iproute2,ca-certificates,procps"  # what the units and the agent call
+)
+PYTHON = "usr/local/lib/python3.11/dist-packages"
+# boto3 and all it needs, each plain Python: copied from the environment whose versions the lock file pins.
+WHEELS = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
+PROGRAMS = ("etcd", "etcdctl", "etcdutl")
+FILES = Path(__file__).with_name("image")
+WANTED = ("cloud-final.service",)
+# Nothing that wakes up by itself belongs into a rehearsal of seconds.
+UNWANTED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer")
+
+
+@dataclass(frozen=True)
+class Image:
+    """What an instance's root is made of.
+
+    Attributes:
+        layers: folders, the upper ones first.
+    """
+
+    layers: tuple[Path, ...]
+
+
+def image(build: Path, etcd: str) -> Image:
+    """Return the image with one etcd release, making what is not there yet.
+
+    Args:
+        build: the project's build folder.
+        etcd: a release, e.g. ``3.6.16``, whose programs lie under ``build/programs/etcd-RELEASE``.
+
+    Raises:
+        KubecfnError: the programs are missing, or the distribution cannot be had.
+    """
+    programs = build / "programs" / f"etcd-{etcd}"
+    missing = [name for name in PROGRAMS if not (programs / name).is_file()]
+    if missing:
+        raise FileError(f"{programs} has no {', '.join(missing)}.", remedy=f"Run make etcd, which builds etcd {etcd}.")
+    kept = build / "rehearsal"
+    return Image((_baked(kept, programs), distribution(kept)))
+
+
+def distribution(kept: Path) -> Path:
+    """Return the distribution's root, made by debootstrap the first time: one to two minutes."""
+    recipe = f"{SUITE} minbase {PACKAGES} {UNWANTED}"
+    return _once(kept / f"root-{_hash(recipe)}", _debootstrap)
+
+
+def _baked(kept: Path, programs: Path) -> Path:
+    """Return the layer that makes the distribution this project's image."""
+
+    def bake(target: Path) -> None:
+        shutil.copytree(FILES, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        _copy_packages(target / PYTHON)
+        (target / "usr/local/bin").mkdir(parents=True)
+        for name in PROGRAMS:
+            shutil.copy2(programs / name, target / "usr/local/bin" / name)
+        wants = target / "etc/systemd/system/multi-user.target.wants"
+        wants.mkdir(parents=True)
+        for unit in WANTED:
+            (wants / unit).symlink_to(f"/etc/systemd/system/{unit}")
+
+    files = sorted(path for path in FILES.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    recipe = "".join(f"{path.relative_to(FILES)} {path.read_text(encoding='utf-8')}" for path in files)
+    recipe += "".join(f"{name} {importlib.metadata.version(name)}" for name in WHEELS)
+    recipe += "".join(f"{name} {(programs / name).stat().st_mtime_ns}" for name in PROGRAMS)
+    return _once(kept / f"image-{programs.name}-{_hash(recipe)}", bake)
+
+
+def _copy_packages(target: Path) -> None:
+    for name in WHEELS:
+        found = importlib.metadata.distribution(name)
+        for file in found.files or ():
+            if ".." in file.parts or "__pycache__" in file.parts:
+                continue
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(found.locate_file(file), target / file)
+
+
+def _once(target: Path, make: Callable[[Path], None]) -> Path:
+    """Make a folder whole or not at all; one that is there is taken as it is."""
+    if target.exists():
+        return target
+    half = target.with_name(f"{target.name}.half-{os.getpid()}")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(parents=True)
+    try:
+        make(half)
+        half.chmod(0o755)
+        half.rename(target)
+    except BaseException:
+        shutil.rmtree(half, ignore_errors=True)
+        raise
+    for older in target.parent.glob(f"{target.name.rsplit('-', 1)[0]}-*"):
+        if older != target and ".half-" not in older.name:
+            shutil.rmtree(older, ignore_errors=True)
+    return target
+
+
+def _debootstrap(target: Path) -> None:
+    log = target.with_name("debootstrap.log")
+    with log.open("wb") as out:
+        command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(target), mirror()]
+        done = subprocess.run(command, check=False, stdout=out, stderr=subprocess.STDOUT)
+    if done.returncode:
+        raise KubecfnError(f"debootstrap ended with {done.returncode}.", remedy=f"Its words are in {log}.")
+    (target / "etc/hostname").unlink(missing_ok=True)
+    (target / "etc/machine-id").write_text("")  # each instance makes its own at its first boot
+    for unit in UNWANTED:
+        (target / "etc/systemd/system" / unit).symlink_to("/dev/null")
+    shutil.rmtree(target / "var/cache/apt/archives", ignore_errors=True)
+
+
+def mirror() -> str:
+    """Return where this machine's own apt takes the suite from.
+
+    Raises:
+        KubecfnError: its sources name no such suite.
+    """
+    asked = ["apt-get", "indextargets", "--format", "$(CODENAME) $(SITE)", "Created-By: Packages", "Component: main"]
+    found = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split("\n")
+    for line in found:
+        suite, _, site = line.partition(" ")
+        if suite == SUITE and site:
+            return site
+    raise KubecfnError(
+        f"apt knows no source of Debian {SUITE}.", remedy="Add one to /etc/apt/sources.list.d and run apt-get update."
+    )
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,115 @@
+"""What is rehearsed, one function for each scenario, in the order in which they are played."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from kubecfn.demo_proof import signals, wait_until_dns_names
+
+from .cluster import NAME, Cluster, DidNotHappenError, network, opened
+from .hub import Hub
+from .results import Results
+
+ETCD, OLDER_ETCD = "3.6.16", "3.5.35"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where one scenario plays."""
+
+    name: str
+    run: Path
+    build: Path
+    hub: Hub
+    results: Results
+
+    def step(self, name: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Time a step of this scenario."""
+        return self.results.step(self.name, name)
+
+
+def play(names: Iterable[str], run: Path, build: Path, console: Console) -> Results:
+    """Play the named scenarios, each in an account of its own; a failed one does not keep the next from being played."""
+    results = Results(console)
+    hub = network()
+    hub.build()
+    for name in names:
+        try:
+            SCENARIOS[name](Stage(name, run, build, hub, results))
+        except Exception as error:  # noqa: BLE001  it stands in the table; where it was raised is for whoever looks for it
+            with (run / "failures.log").open("a", encoding="utf-8") as log:
+                log.write(traceback.format_exc())
+            console.print(traceback.format_exc(limit=-4), markup=False)
+            results.fail(name, str(error))
+    return results
+
+
+def stack(stage: Stage) -> None:
+    """A stack's life under real systemd: created, rolled, one instance rebooted, deleted."""
+    with opened(stage.run, stage.build, stage.hub, etcd=(ETCD,), name=stage.name) as cluster:
+        with stage.step("create with two workers") as say:
+            cluster.wanted["pools"] = [{"name": "small", "instance_types": ["m7i.large"], "min": 2, "max": 2}]
+            say(f"{cluster.apply().state.value}, {signals(cluster.cloud, NAME)['SUCCESS']} signals of success")
+        with stage.step("look inside") as say:
+            for instance in cluster.machines.alive:
+                _assert_healthy(cluster, instance)
+            say(f"{len(cluster.machines.alive)} instances: the agent's unit is enabled and runs, no unit failed")
+        with stage.step("names") as say:
+            say(_names(cluster))
+        with stage.step("reset one, as a failed host does") as say:
+            say(_reset_one(cluster))
+        with stage.step("roll to another instance type") as say:
+            before = cluster.controllers()
+            cluster.wanted["controllers"]["instance_type"] = "m7i.xlarge"
+            say(cluster.apply().state.value)
+            if set(before) & set(cluster.controllers()):
+                raise DidNotHappenError(f"{before} were to be replaced; there are {cluster.controllers()}")
+        with stage.step("delete") as say:
+            cluster.delete()
+            if cluster.machines.alive:
+                raise DidNotHappenError(f"still on: {cluster.machines.alive}")
+            say("nothing left in the account, nothing runs")
+
+
+def _assert_healthy(cluster: Cluster, instance: str) -> None:
+    inside = cluster.machines.run
+    state = inside(instance, "systemctl", "is-system-running", "--wait").stdout.strip()
+    failed = inside(instance, "systemctl", "--failed", "--plain", "--no-legend").stdout.split("\n")[0]
+    unit = [
+        inside(instance, "systemctl", ask, "kubecfn-agent.service").stdout.strip()
+        for ask in ("is-enabled", "is-active")
+    ]
+    if state != "running" or unit != ["enabled", "active"]:
+        raise DidNotHappenError(f"{instance} is {state}, its agent {unit}, failed: {failed or 'nothing'}")
+
+
+def _names(cluster: Cluster) -> str:
+    domain = cluster.wanted["dns"]["domain"]
+    alive = wait_until_dns_names(cluster.cloud, domain, NAME, cluster.wanted["controllers"]["count"])
+    one = min(alive)
+    asks = f"import socket; print(socket.gethostbyname('{one}.{domain}'))"
+    other = max(alive)
+    found = cluster.machines.run(other, "python3", "-c", asks)
+    if found.stdout.strip() != cluster.machines.address_of(one):
+        raise DidNotHappenError(f"{other} resolves {one}.{domain} as {found.stdout.strip() or found.stderr}")
+    return f"a controller finds another by its name: {found.stdout.strip()}"
+
+
+def _reset_one(cluster: Cluster) -> str:
+    one = cluster.controllers()[0]
+    sent = signals(cluster.cloud, NAME)["SUCCESS"]
+    cluster.machines.reset(one)
+    _assert_healthy(cluster, one)
+    if signals(cluster.cloud, NAME)["SUCCESS"] != sent:
+        raise DidNotHappenError("it signalled again")
+    runs = cluster.machines.console(one).decode(errors="replace").count("user data ended with 0")
+    return f"back with its data; its user data ran {runs} time, it signalled once"
+
+
+SCENARIOS: dict[str, Callable[[Stage], None]] = {"stack": stack}
