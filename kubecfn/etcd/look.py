@@ -98,7 +98,7 @@ def look(group: Group, ask: Ask, silence: Silence) -> Look:
         size=group.size,
         expected=group.expected,
         linearizable=told.proven,
-        leader=by.leader if by else "",
+        leader=by.leader if by and told.proven else "",
         alarms=told.alarms,
     )
     return Look(
