@@ -1,24 +1,63 @@
-"""Answer the hooks of controllers that are to leave: the one an event names, or by schedule all that wait."""
+"""Let controllers leave that may, and collect what others left behind. Event or schedule: same work."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-from hooks.aws import Aws
-from hooks.leaving import leaving
+import boto3
+from etcd_access.reach import LEASE, reach
+from etcd_access.span import Invocation
+from hooks.aws import RETAINED, Aws
+from hooks.leaving import Answer, Verdict, is_going, leaving
 from hooks.settle import settle
 
+from kubecfn.etcd.journal import say
+from kubecfn.etcd.look import Silence
 from kubecfn.etcd.settings import from_environment
 
-from .decision import decide
+from .act import Hands
+from .run import run
+from .see import Eyes
 from .settings import Settings
 
+_GRACE = 10.0
 
-def handle(event: dict[str, Any], _context: object) -> dict[str, int]:
+
+def handle(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Return what was done. Errors are raised: silence must never read as success."""
     settings = from_environment(Settings, os.environ)
     aws = Aws.connect()
-    found = leaving(event, settings.hook, aws.waiting_in(settings.group))
-    status = aws.stack_status(settings.stack)
-    return settle(aws, settings.hook, found, lambda one: decide(one, status))
+    waiting = aws.waiting_in(settings.group)
+    found = leaving(event, settings.hook, waiting)
+    if found.ignored or not waiting:
+        say("ignore", found.ignored or f"there is no group {settings.group}")
+        return {}
+    going = is_going(aws.stack_status(settings.stack))
+    if going:
+        _end_retained(aws, settings.group, going)
+        return settle(
+            aws, settings.hook, found, lambda one: Verdict(Answer.CONTINUE, f"{going}: {one.instance} goes with it")
+        )
+    return _alone(aws, settings, Invocation(context), context.aws_request_id)
+
+
+def _end_retained(aws: Aws, group: str, going: str) -> None:
+    """Let no retained instance hold up the deletion of its group."""
+    for instance, state in aws.states_in(group).items():
+        if state == RETAINED:
+            say("terminate", f"{going}: {instance} goes with it", instance=instance)
+            aws.terminate_retained(instance)
+
+
+def _alone(aws: Aws, settings: Settings, span: Invocation, holder: str) -> dict[str, int]:
+    """Work under a lease that outlives this invocation: two that decide at once could each remove one too many."""
+    reached = reach(settings)
+    if not reached.store.lease(LEASE, holder, span.left() + _GRACE):
+        say("busy", "another run is at work; the schedule comes again")
+        return {"busy": 1}
+    try:
+        eyes = Eyes(aws, reached, settings, Silence(span.monotonic), reached.forgotten())
+        return run(eyes, Hands(aws, reached, boto3.client("lambda"), settings), span)
+    finally:
+        reached.store.release(LEASE, holder)

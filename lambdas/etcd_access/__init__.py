@@ -1,0 +1,1 @@
+"""How a function reaches etcd: its certificate, the group's instances, the cluster's bucket."""
