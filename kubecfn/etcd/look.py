@@ -77,6 +77,16 @@ class _Told:
     proven: bool = False
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A member of the list, the instance it is on, and what it says itself."""
+
+    listed: Listed
+    place: Place | None
+    status: Status | None
+    healthy: bool
+
+
 def look(group: Group, ask: Ask, silence: Silence) -> Look:
     """Ask every controller, and every member that they know; see the module for the rules.
 
@@ -91,10 +101,10 @@ def look(group: Group, ask: Ask, silence: Silence) -> Look:
     told = _told(group, answers.values(), ask)
     answers.update(_ask_all({_address(one) for one in told.members} - answers.keys() - {""}, ask))
     by = told.by.status if told.by else None
-    silent = silence.of({one.id: _healthy(one, by, answers) for one in told.members})
-    members = {one.id: _member(one, group, silent[one.id], healthy=_healthy(one, by, answers)) for one in told.members}
+    seen = [_see(one, group, answers, by.cluster if by else "") for one in told.members]
+    silent = silence.of({one.listed.id: one.healthy for one in seen})
     cluster = Cluster(
-        members=tuple(members.values()),
+        members=tuple(_member(one, silent[one.listed.id]) for one in seen),
         size=group.size,
         expected=group.expected,
         linearizable=told.proven,
@@ -104,12 +114,7 @@ def look(group: Group, ask: Ask, silence: Silence) -> Look:
     return Look(
         cluster=cluster,
         heard=heard,
-        statuses={
-            members[one.id].instance or one.id: status
-            for one in told.members
-            for status in [_own_status(one, by, answers)]
-            if status
-        },
+        statuses={one.place.instance if one.place else one.listed.id: one.status for one in seen if one.status},
         via=told.by.address if told.by and told.proven else "",
         cluster_id=by.cluster if by else "",
         failures={one.address: one.failure for one in answers.values() if one.failure},
@@ -175,15 +180,24 @@ def _instance_at(group: Group, answer: _Answer) -> str:
     return place.instance if place else ""
 
 
-def _member(listed: Listed, group: Group, silent: float, *, healthy: bool) -> Member:
-    place = _place(listed, group)
+def _see(listed: Listed, group: Group, answers: Mapping[str, _Answer], cluster: str) -> _Seen:
+    """Put a member's own word beside its entry; what answers at its address may be another by now."""
+    answer = answers.get(_address(listed))
+    status = answer.status if answer else None
+    if not answer or not status or (status.member, status.cluster) != (listed.id, cluster):
+        return _Seen(listed, _place(listed, group), None, healthy=False)
+    return _Seen(listed, _place(listed, group), status, healthy=listed.learner or answer.serves)
+
+
+def _member(seen: _Seen, silent: float) -> Member:
+    listed, place = seen.listed, seen.place
     return Member(
         id=listed.id,
         name=listed.name,
         peer_urls=listed.peer_urls,
         instance=place.instance if place else "",
         learner=listed.learner,
-        healthy=healthy,
+        healthy=seen.healthy,
         machine=place.machine if place else Machine.UNKNOWN,
         silent=silent,
     )
@@ -205,15 +219,3 @@ def _address(listed: Listed) -> str:
         if parts.port == PEER_PORT and parts.hostname:
             return parts.hostname
     return ""
-
-
-def _own_status(listed: Listed, by: Status | None, answers: Mapping[str, _Answer]) -> Status | None:
-    """Return what the member itself says; what answers at its address may be another by now."""
-    answer = answers.get(_address(listed))
-    status = answer.status if answer else None
-    return status if status and by and (status.member, status.cluster) == (listed.id, by.cluster) else None
-
-
-def _healthy(listed: Listed, by: Status | None, answers: Mapping[str, _Answer]) -> bool:
-    mine = _own_status(listed, by, answers)
-    return mine is not None and (listed.learner or answers[_address(listed)].serves)

@@ -35,7 +35,7 @@ _PATIENCE = 20.0
 
 def binaries(version: str = VERSIONS[0]) -> Path:
     """Return the folder with etcd, etcdctl and etcdutl; built when missing."""
-    return programs.etcd(version, lambda text: print(text, file=sys.stderr))
+    return programs.etcd(version, lambda text: print(text, file=sys.stderr))  # noqa: T201  some minutes, once
 
 
 def until(what: str, ready: Callable[[], object], patience: float = _PATIENCE) -> None:
@@ -101,14 +101,17 @@ class EtcdMember:
 
     @property
     def peer_url(self) -> str:
+        """Where its peers find it."""
         return f"https://{self.address}:{PEER_PORT}"
 
     @property
     def data(self) -> Path:
+        """Its data directory."""
         return self.folder / "data"
 
     @property
     def log(self) -> str:
+        """What etcd wrote so far."""
         return (self.folder / "log").read_text(errors="replace")
 
     @property
@@ -117,6 +120,7 @@ class EtcdMember:
         return self.client().status().member
 
     def client(self, timeout: float = 3.0) -> Client:
+        """Return the project's client of it."""
         return Client(self.address, self.context, timeout=timeout)
 
     def start(
@@ -181,6 +185,7 @@ class EtcdMember:
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
+        """Let it go on."""
         assert self.process
         self.process.send_signal(signal.SIGCONT)
 
