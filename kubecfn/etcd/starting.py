@@ -13,6 +13,9 @@
    survives (--force-new-cluster drops what is not committed, so the term says nothing); the lowest id of equals.
 10. If nobody holds data, restore the newest verified snapshot; if there never was an established cluster, found.
     Established and no snapshot: stop.
+11. A restore that a person ordered goes before all of this: whoever has older data stops etcd and sets it aside. Nobody
+    restores while somebody let in has not said so and is not terminated, or while a voter still answers; a
+    founder that is terminated is followed by another, with the same order.
 FOUND, RESTORE and SURVIVE begin with a conditional write of the next epoch; only its winner goes on.
 """
 
@@ -21,9 +24,13 @@ from __future__ import annotations
 from kubecfn.etcd.view import Boot, Decision, Epoch, Heard, Known, Machine, Start, Word
 
 
-def start(boot: Boot) -> Decision:
+def start(boot: Boot) -> Decision:  # noqa: PLR0911  one rule, one sentence
     """Say how this controller starts. Ask again after every step and after every wait."""
     epoch = boot.epoch if boot.object is Known.PRESENT else None
+    if epoch and _ordered(epoch) and 0 < boot.data < epoch.number:
+        return Decision(
+            Start.ASIDE, f"a person ordered a restore as epoch {epoch.number}; this is of epoch {boot.data}"
+        )
     stale = boot.removed or (epoch is not None and boot.data < epoch.established)
     if boot.data and not stale and not boot.tried:
         return Decision(Start.RESUME, f"there is data of epoch {boot.data}")
@@ -42,6 +49,11 @@ def enlisted(epoch: Epoch, me: str) -> tuple[str, ...]:
     """Return the instances to write: all that EC2 does not call terminated, and this one."""
     alive = {word.instance for word in epoch.words if word.machine is not Machine.TERMINATED}
     return tuple(sorted(alive | {me}))
+
+
+def _ordered(epoch: Epoch) -> bool:
+    """A person ordered to make this epoch, and it is not made yet."""
+    return epoch.ordered and epoch.established < epoch.number
 
 
 def _beside_the_living(boot: Boot, epoch: Epoch | None, *, stale: bool) -> Decision:
@@ -69,23 +81,28 @@ def _without_object(boot: Boot) -> Decision:
 
 
 def _among_the_silent(boot: Boot, epoch: Epoch) -> Decision:  # noqa: PLR0911  one rule, one sentence
-    begun = epoch.established < epoch.number
-    if begun and epoch.founder == boot.me and (boot.data or epoch.way is not Start.SURVIVE):
+    begun, ordered = epoch.established < epoch.number, _ordered(epoch)
+    mine = begun and epoch.founder == boot.me
+    if mine and (boot.data or epoch.way is not Start.SURVIVE) and (boot.data or not ordered):
         return _restore(boot, "this node began it") if epoch.way is Start.RESTORE else Decision(epoch.way, "begun here")
     for word in sorted(epoch.words, key=lambda word: word.instance):
         if word.machine is Machine.TERMINATED:
             continue
         if word.machine is Machine.UNKNOWN:
             return Decision(Start.WAIT, f"EC2 has not said what became of {word.instance}")
-        if begun and word.instance == epoch.founder:
+        if begun and word.instance == epoch.founder and not (mine and ordered):
             return Decision(Start.WAIT, f"{word.instance} is making epoch {epoch.number}")
         if word.index is None:
             return Decision(Start.WAIT, f"{word.instance} is not terminated and has not said what data it holds")
     holders = [word for word in epoch.words if _holds(word, epoch)]
+    if ordered and holders:
+        return Decision(Start.WAIT, f"{holders[0].instance} has not set its data aside")
     if holders:
         return _survivor(boot, holders)
     if boot.heard is Heard.NO_QUORUM:
         return Decision(Start.WAIT, "a voter answers without quorum")
+    if ordered:
+        return _restore(boot, "a person ordered it, and all older data is set aside")
     if epoch.established or boot.snapshot is not Known.ABSENT:
         return _restore(boot, f"nobody of epoch {epoch.number} holds its data any more")
     return Decision(Start.FOUND, f"epoch {epoch.number} died before it was established")

@@ -30,6 +30,7 @@ class Start(Enum):
 
     RESUME = "resume"  # start etcd on the data that is here
     WIPE = "wipe"  # remove the data, look again
+    ASIDE = "aside"  # stop etcd, set the data aside whole, look again
     ENLIST = "enlist"  # conditionally write this instance into the cluster object, look again
     JOIN = "join"  # as a learner, once `may_add` says yes
     FOUND = "found"  # claim the epoch if not ours yet, start an empty cluster alone
@@ -137,7 +138,8 @@ class Epoch:
     """The cluster object in S3.
 
     `way`: how `founder` makes this epoch. `established`: the newest epoch that acknowledged a write, 0 for none; taking
-    over carries it on. `words`: everyone who was let in (see `starting.enlisted`).
+    over carries it on. `words`: everyone who was let in (see `starting.enlisted`). `ordered`: a person ordered this
+    restore, whatever data there is.
     """
 
     number: int
@@ -145,6 +147,7 @@ class Epoch:
     way: Start
     established: int
     words: tuple[Word, ...]
+    ordered: bool = False
 
 
 @dataclass(frozen=True)

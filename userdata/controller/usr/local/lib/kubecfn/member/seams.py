@@ -8,19 +8,16 @@ from typing import Any, Callable, Dict, Mapping, Optional, Protocol, Tuple
 
 from kubecfn.etcd.client import Listed, Status
 from kubecfn.etcd.look import Look
-from kubecfn.etcd.objects import Found
 from kubecfn.etcd.places import Group
 from kubecfn.etcd.store import Snapshot, Stored
 from kubecfn.etcd.view import Machine
 
 
 class Hands(Protocol):
-    """What is done on this node's disk and to its etcd.
+    """What is done on this node's disk and to its etcd: `member.hands.EtcdHands`.
 
-    Every method may be called again after it was cut off at any point, and goes on from there. `found`, `join` and
-    `restore` clear away what half-made data lies in their way (data with a marker they never see: the loop has it wiped
-    or set aside first, except data of the very epoch they make). The marker, i.e. `data_epoch`, is written before etcd
-    starts on new data. All raise StepFailed or OSError.
+    Every method may be called again after it was cut off at any point, and goes on from there. The marker, i.e.
+    `data_epoch`, is on the disk before data of its epoch can be. All raise StepFailed or OSError.
     """
 
     def data_epoch(self) -> int:
@@ -30,39 +27,36 @@ class Hands(Protocol):
         """Say whether etcd runs, or will by itself (systemd starts it again after a crash)."""
 
     def ended(self) -> str:
-        """Return why etcd is not running, with its last lines; empty when it runs or was never started."""
-
-    def removed(self) -> bool:
-        """Say whether etcd ended because its member was removed: by itself with status 0, or refusing the data."""
+        """Return why etcd does not run, its kind first, e.g. ``removed: ...``; empty when it runs or was told to end."""
 
     def resume(self) -> None:
         """Start etcd on the data that is here; return at once."""
 
     def found(self, epoch: int, token: str) -> None:
-        """Start an empty cluster alone. Data of this very epoch is set aside: nothing was acknowledged on it."""
+        """Start an empty cluster alone, where no data is."""
 
     def join(self, epoch: int, initial_cluster: str) -> None:
         """Start etcd as the member that was just added: ``NAME=URL,...`` of all members, this one too."""
 
     def restore(self, epoch: int, token: str, snapshot: Path) -> None:
-        """Make data of a snapshot, alone, with bumped revisions, and start on it. As `found` with older data."""
+        """Make data of a snapshot, alone, with bumped revisions, and start on it; where no data is."""
 
     def survive(self, epoch: int) -> None:
-        """Stop etcd, mark the data as this epoch's, start on it with every other member dropped, once."""
+        """Save the data, mark it as this epoch's, start on it once with every other member dropped."""
 
     def stop(self) -> None:
-        """Stop etcd; return when it does not run. Not to run is fine."""
+        """Hand leadership on and stop etcd; return when it does not run. Not to run is fine."""
 
     def wipe(self) -> None:
-        """Remove the data of an etcd that is stopped; the marker goes last."""
+        """Stop etcd and remove its data; the marker goes last."""
 
     def aside(self) -> None:
-        """Set the data of an etcd that is stopped aside, whole; afterwards `data_epoch` is 0."""
+        """Stop etcd and set its data aside, whole, beside what was set aside before; `data_epoch` is 0 then."""
 
     def discard(self) -> None:
-        """Remove whatever was set aside; nothing there is fine."""
+        """Remove whatever was set aside; nothing there is fine, and costs nothing."""
 
-    def verify(self, snapshot: Path) -> Tuple[int, str]:
+    def verify(self, snapshot: Path) -> Tuple[int, int]:
         """Return a snapshot's revision and hash, as etcdutl reads them. Raises StepFailed when it is no good."""
 
 
@@ -89,17 +83,6 @@ class Store(Protocol):
 
     def fetch(self, key: str, target: Path) -> Dict[str, str]:
         """Bring one, verified."""
-
-    def put_snapshot(
-        self, path: Path, *, epoch: int, revision: int, instance: str, etcd_version: str, cluster_id: str
-    ) -> str:
-        """Upload one."""
-
-    def backup_request(self) -> Optional[Found]:
-        """Return what a person asked for."""
-
-    def answer_backup(self, request: Found, *, done: str = "", error: str = "") -> bool:
-        """Answer it."""
 
 
 class Fleet(Protocol):
@@ -133,9 +116,6 @@ class Peer(Protocol):
     def put(self, key: bytes, value: bytes) -> int:
         """Write; the revision."""
 
-    def snapshot(self, target: Path, timeout: float) -> int:
-        """Save; the size."""
-
 
 class Clock(Protocol):
     """Time, and waiting that a stop ends."""
@@ -152,5 +132,5 @@ class Clock(Protocol):
 
 LookAt = Callable[[Group], Look]
 Ask = Callable[[str], Peer]
-# The leader's backups: called in every round with what was seen; says what it did in its own log lines.
+# The leader's backups: called in every round in which this node serves; says what it did in log lines of its own.
 Duty = Callable[[Look, Stored], None]
