@@ -1,11 +1,11 @@
-"""How this node comes into a cluster that lives: added as a learner, started with the list of that moment, promoted."""
+"""How this node comes into a cluster that lives: added as a learner, and started with the list of that moment."""
 
 from __future__ import annotations
 
 from typing import Iterable, Tuple
 
 from kubecfn.etcd.journal import say
-from kubecfn.etcd.view import Cluster, Member
+from kubecfn.etcd.view import Cluster
 
 from .seams import Peer
 
@@ -34,15 +34,6 @@ def initial_cluster(peer: Peer, cluster: Cluster, me: str, peer_url: str) -> str
     added, members = peer.add_learner(peer_url)
     say("added", "as a learner", instance=me, member=added)
     return _text(((one.id, one.name, one.peer_urls) for one in members), added, me)
-
-
-def promote(peer: Peer, mine: Member) -> None:
-    """Make this learner a voter.
-
-    Raises:
-        EtcdError: it has not caught up yet, or peers met too short a time ago: ask again.
-    """
-    peer.promote(mine.id)
 
 
 def _text(members: Iterable[Tuple[str, str, Tuple[str, ...]]], added: str, me: str) -> str:

@@ -173,7 +173,10 @@ class Loop:
         if verdict.say is not Say.YES:
             return Done("promote", verdict.reason, missing=verdict.reason)
         self._withdraw(seen.stored)
-        joining.promote(self._world.ask(seen.look.via), mine)
+        try:
+            self._world.ask(seen.look.via).promote(mine.id)
+        except EtcdError as error:
+            return Done("promote", str(error), missing=str(error))
         return Done("promoted", verdict.reason, missing="this node was only just promoted")
 
     def _serve(self, seen: Sight, data: int) -> Done:
@@ -187,10 +190,11 @@ class Loop:
             return Done(
                 "establish", f"epoch {data} acknowledged a write", missing="" if won else "it was not written yet"
             )
-        if stored is None or stored.established != data:
-            return Done(
-                "serve", "; ".join(seen.troubles) or f"epoch {data} is not established yet", missing="the object"
-            )
+        if stored is None:
+            return Done("serve", "; ".join(seen.troubles), missing="the cluster object could not be read")
+        if stored.established != data:
+            why = f"this cluster is of epoch {data}, the object's newest established is {stored.established}"
+            return Done("unlike", why, missing=why)
         world.hands.discard()
         self._duty(look, stored)
         verdict = quorum.settled(look.cluster)
@@ -225,7 +229,7 @@ class Loop:
             boot = self._with_words(seen, boot, running=running, counts=bool(data) and not stale and not removed)
             boot = replace(boot, snapshot=self._snapshots())
         decision = starting.start(boot)
-        if decision.start is Start.WAIT and data and not stale and not removed and not running:
+        if decision.start in (Start.WAIT, Start.STOP) and data and not stale and not removed and not running:
             hands.resume()
         reason = "; ".join((decision.reason, *((why,) if why else ()), *seen.troubles))
         return self._act(replace(decision, reason=reason), seen, boot)
@@ -245,7 +249,7 @@ class Loop:
         stored, look = seen.stored, seen.look
         if not data or mine or stored is None or look is None or not look.cluster.linearizable:
             return False
-        return data == stored.epoch and stored.cluster_id in (look.cluster_id,) and bool(stored.cluster_id)
+        return data == stored.epoch and bool(stored.cluster_id) and stored.cluster_id == look.cluster_id
 
     def _with_words(self, seen: Sight, boot: Boot, *, running: bool, counts: bool) -> Boot:
         """Say one's own word if it has changed, and hear everyone's."""
@@ -257,8 +261,8 @@ class Loop:
             peer = world.ask(me.address) if running else None
             word = sight.own_word(seen.stored, boot.data if counts else 0, peer, world.fleet, world.clock.now())
             if any(words.get(me.name, {}).get(name, "") != value for name, value in word.items()):
-                world.store.say(me.name, word)
                 self._withdrawn = False
+                world.store.say(me.name, word)
                 # What was said now is heard in the next round, when everything else was asked again.
                 words.pop(me.name, None)
         return replace(boot, epoch=sight.epoch(seen.stored, seen.machines, words))
@@ -303,7 +307,10 @@ class Loop:
             return Done("join", verdict.reason, missing=verdict.reason)
         self._withdraw(seen.stored)
         peer = self._world.ask(seen.look.via)
-        initial = joining.initial_cluster(peer, seen.look.cluster, self._me.name, self._me.peer_url)
+        try:
+            initial = joining.initial_cluster(peer, seen.look.cluster, self._me.name, self._me.peer_url)
+        except EtcdError as error:
+            return Done("join", str(error), missing=str(error))
         if not initial:
             return Done(
                 "join", "this node's learner has run before, and its data is gone: it joins anew", missing=reason

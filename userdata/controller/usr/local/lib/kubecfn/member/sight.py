@@ -7,7 +7,7 @@ the object is written over only in the version that was read first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Dict, Mapping, Optional, Tuple
 
@@ -18,7 +18,7 @@ from kubecfn.etcd.gateway import EtcdError
 from kubecfn.etcd.look import Look
 from kubecfn.etcd.places import Group, NoGroupError
 from kubecfn.etcd.store import Stored, StoreError, moment
-from kubecfn.etcd.view import Boot, Epoch, Heard, Known, Machine, Member, Start, Word
+from kubecfn.etcd.view import Epoch, Heard, Known, Machine, Member, Start, Word
 
 from .seams import Fleet, LookAt, Peer, Store
 
@@ -137,11 +137,6 @@ def _word(instance: str, stored: Stored, machines: Mapping[str, Machine], said: 
     if said.get("epoch") != stored.epoch or type(said.get("index")) is not int:
         return Word(instance, machine)
     return Word(instance, machine, said["index"], int(said.get("data", 0)), bool(said.get("lost", False)))
-
-
-def unasked(boot: Boot) -> Boot:
-    """Return the same node when nothing could be asked."""
-    return replace(boot, heard=Heard.NOT_ASKED, object=Known.NOT_ASKED, epoch=None)
 
 
 def plainly(error: Exception) -> str:
