@@ -1,0 +1,258 @@
+"""What is done to this node's etcd once it is decided. Every method can be killed anywhere and called again.
+
+1. The marker of an epoch is on the disk before data of that epoch can be.
+2. Data is never written over: founding, joining and restoring begin where there is none, or go on with their own.
+3. --force-new-cluster is in the configuration only while `survive` runs: whatever starts etcd later starts it without.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Callable, Optional, Tuple
+
+from agent.patience import StoppedError
+from agent.steps import StepFailed
+
+from kubecfn.etcd.client import Client, EtcdError
+from kubecfn.etcd.journal import say
+
+from . import autopsy, settings, tools
+from .data import Data
+from .settings import Begin, Me
+from .units import Units
+
+UNIT = "etcd.service"
+SAVED = "var/lib/kubecfn"
+_POLL = 0.05
+
+# Keeps a verified snapshot of this epoch and revision elsewhere; returns where, or raises nothing and returns "".
+Keep = Callable[[Path, int, int], str]
+
+
+class EtcdHands:
+    """This node's etcd.
+
+    Args:
+        root: what stands for ``/``.
+        me: which member this node is.
+        runs: what runs units.
+        ask: makes a client of the member at an address.
+        keep: brings a survivor's snapshot to the bucket when that is possible.
+        stop: set when the agent has to end.
+        patience: seconds for which a survivor's etcd may take to answer.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        me: Me,
+        runs: Units,
+        ask: Callable[[str], Client],
+        *,
+        keep: Optional[Keep] = None,
+        stop: Optional[threading.Event] = None,
+        patience: float = 120.0,
+    ) -> None:
+        self._root = root
+        self._me = me
+        self._units = runs
+        self._ask = ask
+        self._keep = keep
+        self._stop = stop or threading.Event()
+        self._patience = patience
+        self._data = Data(root)
+
+    def data_epoch(self) -> int:
+        """Return the epoch of the data here, 0 for none.
+
+        Raises:
+            StepFailed: there is data, and nothing says of which epoch.
+        """
+        return self._data.epoch()
+
+    def running(self) -> bool:
+        """Say whether etcd runs, or will without anyone's doing."""
+        return self._units.state(UNIT).running
+
+    def ended(self) -> str:
+        """Return why etcd does not run, its kind first (see `autopsy`); empty when it runs or was told to end."""
+        state = self._units.state(UNIT)
+        return "" if state.running else autopsy.why(state, self._units.log(UNIT, autopsy.LINES))
+
+    def resume(self) -> None:
+        """Start etcd on the data that is here.
+
+        Raises:
+            StepFailed: there is none, or etcd cannot be started.
+        """
+        if not self._data.epoch():
+            raise StepFailed("resume", f"there is no data in {self._data.folder} to start on")
+        self._start(Begin(self._me.alone))
+
+    def found(self, epoch: int, token: str) -> None:
+        """Start an empty cluster of one.
+
+        Raises:
+            StepFailed: there is data of another epoch, too little room, or etcd cannot be started.
+        """
+        if self._begun(epoch, "found"):
+            return
+        self._data.need(0, "founding a cluster")
+        self._data.clear()
+        self._data.mark(epoch, "found")
+        self._start(Begin(self._me.alone, "new", token))
+
+    def join(self, epoch: int, initial_cluster: str) -> None:
+        """Start as the learner that was added.
+
+        Args:
+            epoch: of the cluster that answers.
+            initial_cluster: ``NAME=URL`` of every member and this one, joined by commas.
+
+        Raises:
+            StepFailed: there is data of another epoch, too little room, or etcd cannot be started.
+        """
+        if self._begun(epoch, "join"):
+            return
+        self._data.need(0, "joining a cluster")
+        self._data.clear()
+        self._data.mark(epoch, "join")
+        self._start(Begin(initial_cluster))
+
+    def restore(self, epoch: int, token: str, snapshot: Path) -> None:
+        """Start a cluster of one from a snapshot, its revisions far above all that were ever given out.
+
+        Raises:
+            StepFailed: the snapshot is damaged, there is data of another epoch, too little room, or etcd cannot be
+                started.
+        """
+        if self._begun(epoch, "restore"):
+            return
+        self._data.clear()
+        self._data.need(snapshot.stat().st_size, "restoring a snapshot")
+        try:
+            tools.restore(self._root, self._me, snapshot, self._data.coming, token)
+        except StepFailed:
+            self._data.clear()
+            raise
+        self._data.mark(epoch, "restore", snapshot=snapshot.name)
+        self._data.take()
+        self._start(Begin(self._me.alone, "new", token))
+
+    def survive(self, epoch: int) -> None:
+        """Go on alone with what is here, once it is saved: for when quorum is gone for good.
+
+        Returns when this member serves by itself and nothing would make it drop other members again.
+
+        Raises:
+            StepFailed: there is no data, it cannot be saved, or etcd does not come to serve.
+            StoppedError: the agent has to end.
+        """
+        before = self._data.epoch()
+        if not before:
+            raise StepFailed("survive", f"there is no data in {self._data.folder} to go on with")
+        marker = self._data.marker()
+        if (marker["epoch"], marker.get("forced")) == (epoch, True):
+            self.resume()
+            return
+        of = int(marker.get("from", before))
+        self._units.stop(UNIT)
+        self._save(of)
+        self._data.mark(epoch, "survive", **{"from": of})
+        try:
+            self._start(Begin(self._me.alone, force=True))
+            self._await("survive", lambda: self._client().linearizable())
+            self._data.mark(epoch, "survive", **{"from": of, "forced": True})
+        finally:
+            settings.write(self._me, self._root, Begin(self._me.alone))
+
+    def stop(self) -> None:
+        """Hand leadership on if this member has it, then stop etcd."""
+        if self.running():
+            try:
+                self._hand_on()
+            except EtcdError as error:
+                say("stop-etcd", f"leadership was not handed on: {error}")
+        self._units.stop(UNIT)
+
+    def wipe(self) -> None:
+        """Stop etcd and remove its data."""
+        self._units.stop(UNIT)
+        self._data.wipe()
+
+    def verify(self, snapshot: Path) -> Tuple[int, int]:
+        """Return a snapshot's revision and hash.
+
+        Raises:
+            StepFailed: it is damaged.
+        """
+        return tools.verify(self._root, snapshot)
+
+    def close(self) -> None:
+        """The agent ends: where there is no systemd, etcd ends with it."""
+        self._units.close()
+
+    def _begun(self, epoch: int, way: str) -> bool:
+        """Go on with what was begun, when there is data of this epoch; there must not be any other."""
+        have = self._data.epoch()
+        if have and have != epoch:
+            raise StepFailed(way, f"there is data of epoch {have} in {self._data.folder}: it is never written over")
+        if have:
+            self.resume()
+        return bool(have)
+
+    def _start(self, begin: Begin) -> None:
+        settings.write(self._me, self._root, begin)
+        self._units.start(UNIT)
+
+    def _save(self, epoch: int) -> None:
+        """Keep what this member has: on this disk always, in the bucket when possible."""
+        target = self._root / SAVED / f"survivor-of-{epoch}.db"
+        if not target.exists():
+            store = self._data.store
+            self._data.need(store.stat().st_size, "saving a snapshot")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            tools.as_snapshot(store, target)
+        revision, _ = self.verify(target)
+        kept = self._keep(target, epoch, revision) if self._keep else ""
+        say("saved", f"this is what went on: {kept or 'on this disk only'}", path=str(target), revision=revision)
+
+    def _await(self, step: str, act: "Callable[[], object]") -> None:
+        """Do what etcd has to answer, again until it does."""
+        end = time.monotonic() + self._patience
+        while True:
+            try:
+                act()
+            except EtcdError as error:
+                ended = self.ended()
+                if ended or time.monotonic() > end:
+                    raise StepFailed(step, ended or f"etcd does not answer: {error}") from error
+            else:
+                return
+            if self._stop.wait(_POLL):
+                raise StoppedError
+
+    def _client(self) -> Client:
+        return self._ask(self._me.address)
+
+    def _hand_on(self) -> None:
+        status = self._client().status()
+        if status.leader != status.member:
+            return
+        for one in self._client().any_members():
+            if one.id == status.member or one.learner or not one.client_urls:
+                continue
+            try:
+                self._ask(_host(one.client_urls[0])).linearizable()
+                self._client().move_leader(one.id)
+            except EtcdError as error:
+                say("move-leader", f"not to {one.name}: {error}")
+            else:
+                say("move-leader", f"this node goes down; {one.name} leads", to=one.id)
+                return
+
+
+def _host(url: str) -> str:
+    return url.split("//", 1)[-1].rsplit(":", 1)[0]
