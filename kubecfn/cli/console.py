@@ -36,10 +36,12 @@ class Talk:
     Attributes:
         report: shows progress.
         ask: puts a question and waits for the answer; bars stand aside meanwhile.
+        console: where both happen.
     """
 
     report: Reporter
     ask: Ask
+    console: Console
 
 
 def stderr() -> Console:
@@ -57,7 +59,8 @@ def talking(*, yes: bool = False, confirm: str = "") -> Iterator[Talk]:
     """
     console = stderr()
     if not console.is_terminal:
-        yield Talk(lambda progress: _print(console, progress), partial(_ask, console, yes=yes, confirm=confirm))
+        ask = partial(_ask, console, yes=yes, confirm=confirm)
+        yield Talk(lambda progress: _print(console, progress), ask, console)
         return
     columns = (
         SpinnerColumn(),
@@ -67,7 +70,7 @@ def talking(*, yes: bool = False, confirm: str = "") -> Iterator[Talk]:
         TimeElapsedColumn(),
     )
     with Bars(*columns, console=console, transient=True) as bars:
-        yield Talk(_live(bars), partial(_ask_between, bars, yes=yes, confirm=confirm))
+        yield Talk(_live(bars), partial(_ask_between, bars, yes=yes, confirm=confirm), console)
 
 
 def _print(console: Console, progress: Progress) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 
 import click
@@ -72,27 +73,40 @@ def local(port: int, region: str, speed: float, env_only: bool) -> None:
 @click.command()
 @click.option(
     "--speed",
-    type=click.FloatRange(1, 3600),
-    default=60.0,
+    type=click.FloatRange(1, 60),
+    default=10.0,
     show_default=True,
-    help="Simulated seconds for each real second.",
+    help="Simulated seconds of AWS for each real second; etcd runs in real time.",
 )
 @click.option(
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep what the demo wrote (keys, template, reports) in this folder.",
+    help="Keep what the demo wrote (keys, template, instances) in this folder.",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("build/demo"),
+    show_default=True,
+    help="Where timeline.html and timeline.svg are left: the run as a drawing.",
 )
 @output_option
-def demo(speed: float, keep: Path | None, output: str) -> None:
-    """Show the whole life of a cluster stack on the embedded AWS: no account, no credentials."""
+def demo(speed: float, keep: Path | None, report: Path, output: str) -> None:
+    """Show the whole life of a cluster on the embedded AWS, with real etcd: no account, no credentials."""
     _refuse_without_extra()
     from kubecfn.cli.console import print_json, print_table, talking
     from kubecfn.demo import run
+    from kubecfn.rehearsal.live import showing
 
     with tempfile.TemporaryDirectory(prefix="kubecfn-demo-") as folder, talking() as talk:
-        summary = run(keep or Path(folder), speed=speed, report=talk.report)
+        summary = run(
+            keep or Path(folder), report, speed=speed, report=talk.report, showing=partial(showing, talk.console)
+        )
     if output == "json":
         print_json(summary.to_json())
         return
     print_table("What really ran", ("act", "what happened", "seconds"), [act.cells for act in summary.acts])
+    print_table("What a client saw that wrote all the time", ("what", "value"), summary.etcd)
     print_table("Proof", ("what", "value"), summary.proof)
+    for file in summary.files:
+        click.echo(f"Open {file}")
