@@ -52,7 +52,7 @@ def user_data(config: Config, resources: Mapping[str, Any]) -> Iterator[int]:
 
 def bundles(config: Config) -> Iterator[Row]:
     """Yield the bundle of each role, with real keys."""
-    facts = NodeFacts(config.name, f"{config.name}.k8s.example.com", "1.36.3", "3.6.16")
+    facts = NodeFacts(config.name, f"{config.name}.k8s.example.com", "1.36.3", "3.6.16", 300)
     spec = pki.PkiSpec(config.name, f"https://api.{facts.domain}:6443")
     with tempfile.TemporaryDirectory() as folder:
         keys = Path(folder) / "pki"

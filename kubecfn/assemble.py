@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubecfn.artifacts import Artifact, NodeFacts, controller_bundle, lambda_zips, worker_bundle
+from kubecfn.artifacts import Artifact, NodeFacts, controller_bundle, etcd_client, lambda_zips, worker_bundle
 from kubecfn.cluster_keys import known_domain
 from kubecfn.config import Config, Found
+from kubecfn.config.types import seconds
 from kubecfn.deploy.workspace import write_file
 from kubecfn.errors import KubecfnError
 from kubecfn.template import build
@@ -88,10 +89,13 @@ def artifacts(config: Config, found: Found, keys: Path) -> tuple[Artifact, ...]:
     from kubecfn import pki  # noqa: PLC0415  see kubecfn.cluster_keys
 
     versions = choose(config.kubernetes, config.etcd)
-    facts = NodeFacts(config.name, known_domain(config, found), str(versions.kubernetes), str(versions.etcd))
+    every = seconds(config.backup.every)
+    facts = NodeFacts(config.name, known_domain(config, found), str(versions.kubernetes), str(versions.etcd), every)
+    client = pki.lambda_client(keys)
     return (
         controller_bundle(facts, pki.bundle_files(keys, "controller")),
         worker_bundle(facts, pki.bundle_files(keys, "worker")),
+        etcd_client(client.authority.data, client.certificate.data, client.key.data),
         *lambda_zips(),
     )
 

@@ -4,15 +4,16 @@ The same inputs give the same bytes on every machine, so a name changes exactly 
 """
 
 from kubecfn.artifacts.build import (
-    FUNCTIONS,
     Artifact,
     NodeFacts,
     Role,
     bundle_parameter,
     controller_bundle,
+    etcd_client,
     lambda_zips,
     worker_bundle,
 )
+from kubecfn.artifacts.functions import FUNCTIONS
 from kubecfn.artifacts.sources import data_root
 from kubecfn.artifacts.store import write
 
@@ -24,6 +25,7 @@ __all__ = [
     "bundle_parameter",
     "controller_bundle",
     "data_root",
+    "etcd_client",
     "lambda_zips",
     "worker_bundle",
     "write",

@@ -9,19 +9,17 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from kubecfn.artifacts.archive import Entry, tar_gz, zipped
+from kubecfn.artifacts.functions import function_entries
 from kubecfn.artifacts.sources import PACKAGE, data_root, tree
 
 Role = Literal["controller", "worker"]
-Kind = Literal["controller", "worker", "lambda"]
+Kind = Literal["controller", "worker", "lambda", "client"]
 
-# Function -> the folders beside its own that it imports.
-FUNCTIONS: Mapping[str, tuple[str, ...]] = {
-    "controller_lifecycle": ("hooks",),
-    "etcd_discovery": (),
-    "worker_lifecycle": ("hooks",),
-}
 NODE_LIBRARY = "usr/local/lib/kubecfn/"
 NODE_FACTS = "etc/kubecfn/node.json"
+_ENDINGS = {"lambda": "zip", "client": "json"}
+# Where each kind lies below the cluster's name; a bundle lies in its role's folder, which only that role may read.
+_FOLDERS = {"lambda": "lambdas", "client": "functions"}
 
 
 class NodeFile(Protocol):
@@ -45,22 +43,24 @@ class NodeFacts:
         domain: of the cluster's own zone, without a trailing dot.
         kubernetes: version, e.g. ``1.36.3``.
         etcd: version, e.g. ``3.6.5``.
+        backup_every: seconds between backups of etcd.
     """
 
     cluster: str
     domain: str
     kubernetes: str
     etcd: str
+    backup_every: int
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """One archive, known by its bytes.
+    """One archive or document, known by its bytes.
 
     Attributes:
-        kind: ``controller`` or ``worker`` for a role's bundle, ``lambda`` for a function.
-        name: the role's or the function's.
-        data: the archive.
+        kind: ``controller`` or ``worker`` for a role's bundle, ``lambda`` for a function, ``client`` for a certificate.
+        name: the role's, the function's or the certificate's.
+        data: its bytes.
         secret: whether it holds keys.
         sha256: of `data`, in hexadecimal.
     """
@@ -74,19 +74,18 @@ class Artifact:
     @property
     def file_name(self) -> str:
         """Its name in a folder, e.g. ``worker-<sha256>.tar.gz``."""
-        return f"{self.name}-{self.sha256}.{'zip' if self.kind == 'lambda' else 'tar.gz'}"
+        return f"{self.name}-{self.sha256}.{_ENDINGS.get(self.kind, 'tar.gz')}"
 
     @property
     def parameter(self) -> str:
         """The stack parameter that holds its hash, e.g. ``EtcdDiscoverySha256``."""
-        if self.kind == "lambda":
-            return f"{self.name.title().replace('_', '')}Sha256"
-        return bundle_parameter(self.kind)
+        if self.kind in {"controller", "worker"}:
+            return bundle_parameter(self.kind)
+        return f"{self.name.title().replace('_', '').replace('-', '')}Sha256"
 
     def key(self, cluster: str) -> str:
         """Return its S3 key in the artifact bucket."""
-        folder = "lambdas" if self.kind == "lambda" else self.kind
-        return f"{cluster}/{folder}/{self.file_name}"
+        return f"{cluster}/{_FOLDERS.get(self.kind, self.kind)}/{self.file_name}"
 
 
 def bundle_parameter(role: Role) -> str:
@@ -125,23 +124,34 @@ def worker_bundle(facts: NodeFacts, files: Mapping[str, NodeFile]) -> Artifact:
 
 
 def lambda_zips() -> tuple[Artifact, ...]:
-    """Return every function's zip, in order of names. Each holds its folder and `kubecfn.etcd` as they are here.
+    """Return every function's zip, in order of names.
+
+    Each holds its folder and what that imports of ours, without docstrings and comment lines: the whole source is here,
+    and a function starts the sooner the less it loads.
 
     Raises:
         FileError: a file of the package cannot be read.
     """
-    root = data_root("lambdas")
-    shared = _library("kubecfn/")
-    made = []
-    for name, others in sorted(FUNCTIONS.items()):
-        own = [entry for folder in (name, *others) for entry in tree(root / folder, below=f"{folder}/")]
-        made.append(_artifact("lambda", name, zipped([*own, *shared]), secret=False))
-    return tuple(made)
+    found = sorted(function_entries().items())
+    return tuple(_artifact("lambda", name, zipped(entries), secret=False) for name, entries in found)
+
+
+def etcd_client(authority: bytes, certificate: bytes, key: bytes) -> Artifact:
+    """Return what functions show to etcd, and whom they trust: PEM texts under ``ca``, ``cert`` and ``key``.
+
+    Args:
+        authority: certificate of the etcd authority.
+        certificate: the functions' own.
+        key: its private key.
+    """
+    told = {"ca": authority.decode("ascii"), "cert": certificate.decode("ascii"), "key": key.decode("ascii")}
+    return _artifact("client", "etcd-client", json.dumps(told, sort_keys=True).encode(), secret=True)
 
 
 def _bundle(role: Role, facts: NodeFacts, files: Mapping[str, NodeFile], *, secret: bool) -> Artifact:
     root = data_root("userdata")
     told = {
+        "backup_every": facts.backup_every,
         "cluster": facts.cluster,
         "domain": facts.domain,
         "etcd": facts.etcd,
@@ -160,7 +170,7 @@ def _bundle(role: Role, facts: NodeFacts, files: Mapping[str, NodeFile], *, secr
 
 
 def _library(below: str) -> list[Entry]:
-    """Return the part of this package that also runs on nodes and in functions."""
+    """Return the part of this package that also runs on nodes."""
     own = [entry for entry in tree(PACKAGE / "etcd", below=f"{below}etcd/") if entry.path.endswith(".py")]
     return [Entry(f"{below}__init__.py", 0o644, (PACKAGE / "__init__.py").read_bytes()), *own]
 

@@ -2,17 +2,20 @@ import gzip
 import hashlib
 import io
 import os
+import random
 import tarfile
 import zipfile
+import zlib
 from types import SimpleNamespace
 
 import pytest
 
 from kubecfn import artifacts
-from kubecfn.artifacts import archive, build, sources
+from kubecfn.artifacts import archive, build, functions, sources
+from kubecfn.artifacts.deflate import deflate
 from kubecfn.errors import FileError
 
-FACTS = artifacts.NodeFacts("payments", "payments.example.com", "1.36.3", "3.6.5")
+FACTS = artifacts.NodeFacts("payments", "payments.example.com", "1.36.3", "3.6.5", 300)
 KEY = SimpleNamespace(data=b"-----BEGIN PRIVATE KEY-----", mode=0o600)
 CERTIFICATE = SimpleNamespace(data=b"-----BEGIN CERTIFICATE-----", mode=0o644)
 FILES = {"etc/kubernetes/pki/ca.crt": CERTIFICATE, "etc/kubernetes/pki/ca.key": KEY}
@@ -33,7 +36,7 @@ def checkout(tmp_path, monkeypatch):
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(file.read_bytes())
     (package / "__init__.py").write_bytes((sources.PACKAGE / "__init__.py").read_bytes())
-    for module in (sources, build):
+    for module in (sources, build, functions):
         monkeypatch.setattr(module, "PACKAGE", package)
     return package.parent
 
@@ -42,6 +45,7 @@ def everything(files=FILES):
     return (
         artifacts.controller_bundle(FACTS, files),
         artifacts.worker_bundle(FACTS, {}),
+        artifacts.etcd_client(b"authority", b"certificate", b"-----BEGIN PRIVATE KEY-----"),
         *artifacts.lambda_zips(),
     )
 
@@ -97,10 +101,8 @@ def test_caches_and_hidden_files_are_left_out(checkout, path):
         ("userdata/common/usr/local/lib/kubecfn/agent/boot.py", {"controller", "worker"}),
         ("lambdas/etcd_discovery/records.py", {"etcd_discovery"}),
         ("lambdas/hooks/leaving.py", {"controller_lifecycle", "worker_lifecycle"}),
-        (
-            "kubecfn/etcd/names.py",
-            {"controller", "worker", "etcd_discovery", "controller_lifecycle", "worker_lifecycle"},
-        ),
+        ("kubecfn/etcd/report.py", {"controller", "worker", "controller_lifecycle", "etcd_backup"}),
+        ("kubecfn/__init__.py", {"controller", "worker", *artifacts.FUNCTIONS}),
         ("userdata/bootstrap.py", set()),
     ],
 )
@@ -108,7 +110,7 @@ def test_a_changed_byte_renames_exactly_what_holds_it(checkout, path, changed):
     """A hash changes when, and only when, something inside changes; else a change would roll what it does not touch."""
     before = {one.name: one.sha256 for one in everything()}
     with (checkout / path).open("a") as file:
-        file.write("\n")
+        file.write("\nmore = 1\n")
 
     after = {one.name: one.sha256 for one in everything()}
 
@@ -123,10 +125,14 @@ def test_a_name_is_the_hash_of_the_bytes_and_the_key_and_parameter_follow_from_i
     discovery, controller = made["etcd_discovery"], made["controller"]
     assert discovery.key("payments") == f"payments/lambdas/etcd_discovery-{discovery.sha256}.zip"
     assert controller.key("payments") == f"payments/controller/controller-{controller.sha256}.tar.gz"
+    client = made["etcd-client"]
+    assert client.key("payments") == f"payments/functions/etcd-client-{client.sha256}.json"
     assert [one.parameter for one in made.values()] == [
         "ControllerBundleSha256",
         "WorkerBundleSha256",
+        "EtcdClientSha256",
         "ControllerLifecycleSha256",
+        "EtcdBackupSha256",
         "EtcdDiscoverySha256",
         "WorkerLifecycleSha256",
     ]
@@ -146,9 +152,9 @@ def test_a_bundle_is_laid_out_as_the_nodes_disk_and_owned_by_root():
     assert not [name for name in found if name.startswith("/") or ".." in name or "__pycache__" in name]
 
 
-def test_only_the_controllers_bundle_is_secret():
+def test_only_what_holds_keys_is_secret():
     """Workers hold no key at all, so nobody has to guard what they fetch."""
-    assert [one.name for one in everything() if one.secret] == ["controller"]
+    assert [one.name for one in everything() if one.secret] == ["controller", "etcd-client"]
     assert not [name for name in members(artifacts.worker_bundle(FACTS, {})) if "pki" in name]
 
 
@@ -173,14 +179,42 @@ def test_a_stored_gzip_is_read_back_by_any_gzip(size):
     assert gzip.decompress(archive._gzip(data)) == data
 
 
+def several():
+    """Return data that a code may stumble over: nothing, one byte, runs of every length, noise, trees too deep."""
+    dice = random.Random(4)
+    fibonacci = [1, 1]
+    while len(fibonacci) < 22:
+        fibonacci.append(fibonacci[-1] + fibonacci[-2])
+    deep = [byte for byte, count in enumerate(fibonacci) for _ in range(count)]
+    dice.shuffle(deep)
+    yield from (b"", b"a", b"ab", b"abcabc", b"a" * 1000, bytes(range(256)) * 3, bytes(deep))
+    yield from (b"x" + b"a" * length + b"y" for length in range(1, 300))
+    yield b"far apart" + dice.randbytes(32_768 - 9) + b"far apart" + b"!" + b"far apart"
+    for size in range(200):
+        letters = dice.randrange(1, 257)
+        yield bytes(dice.randrange(letters) for _ in range(size))
+
+
+def test_what_is_deflated_is_read_back_by_any_inflate():
+    """Our own compression is plain RFC 1951, also where codes have one symbol, no distance, or hit their limits."""
+    assert all(zlib.decompress(deflate(data), -15) == data for data in several())
+
+
+def test_deflated_sources_are_about_as_small_as_zlibs():
+    """Compression of our own is worth its lines: within a tenth of zlib's best."""
+    texts = [file.read_bytes() for file in (sources.PACKAGE / "etcd").glob("*.py")]
+
+    assert sum(len(deflate(one)) for one in texts) <= 1.1 * sum(len(zlib.compress(one, 9)) for one in texts)
+
+
 def test_a_functions_zip_is_plain_and_small():
-    """A function finds its own folder and kubecfn.etcd at the top, readable by any user, within 40 KB."""
+    """A function finds its own folder at the top, readable by any user, within 40 KB."""
     for function in artifacts.lambda_zips():
         with zipfile.ZipFile(io.BytesIO(function.data)) as found:
             inside = found.namelist()
             assert found.testzip() is None
             assert {0o100644} == {info.external_attr >> 16 for info in found.infolist()}
-        assert {f"{function.name}/handler.py", "kubecfn/__init__.py", "kubecfn/etcd/names.py"} <= set(inside)
+        assert f"{function.name}/handler.py" in inside
         assert len(function.data) <= 40 * 1024
         assert inside == sorted(inside)
 

@@ -25,7 +25,7 @@ from kubecfn.node.bootstrap import user_data_template
 REGION = "eu-central-1"
 BUCKET = "kubecfn-123456789012-eu-central-1"
 INSTANCE = "i-0123456789abcdef0"
-FACTS = artifacts.NodeFacts("payments", "payments.example.com", "1.36.3", "3.6.5")
+FACTS = artifacts.NodeFacts("payments", "payments.example.com", "1.36.3", "3.6.5", 300)
 KEYS = {"etc/kubernetes/pki/ca.key": SimpleNamespace(data=b"key", mode=0o600)}
 # Seconds for which a refused call is tried again; two minutes on a real node.
 PATIENCE = "0.2"

@@ -177,6 +177,23 @@ _FUNCTIONS = (
         "The function {id} is updated in place; calls that are running finish with the old code.",
         source="Lambda Developer Guide, Lambda function states",
     ),
+    Row(
+        "AWS::Lambda::Function",
+        ("Environment",),
+        _CHANGE,
+        _CHANGES,
+        "The function {id} gets other settings, as when functions get another client certificate for etcd; its next call"
+        " has them.",
+        source="Lambda Developer Guide, Using Lambda environment variables",
+    ),
+    Row(
+        "AWS::Lambda::Function",
+        ("VpcConfig",),
+        _CHANGE,
+        _CHANGES,
+        "The function {id} gets network interfaces in other subnets or security groups; it answers again in minutes.",
+        source="Lambda Developer Guide, Giving Lambda functions access to resources in an Amazon VPC",
+    ),
     Row("AWS::Lambda::Function", (), _REPLACE, _REPLACES, "The function {id} is replaced; events reach the new one."),
     Row("AWS::Lambda::Function", (), _REMOVE, _INTERRUPTS, "The function {id} is deleted: nothing does its work."),
     Row(
