@@ -17,9 +17,8 @@ from pathlib import Path
 from kubecfn.errors import FileError, KubecfnError
 
 SUITE = "bookworm"
-PACKAGES = (
-    "systemd,systemd-sysv,dbus,python3,openssl,iproute2,ca-certificates,procps"  # what the units and the agent call
-)
+# What the units, the agent and whoever looks inside call.
+PACKAGES = "systemd,systemd-sysv,dbus,python3,openssl,iproute2,ca-certificates,procps"
 PYTHON = "usr/local/lib/python3.11/dist-packages"
 # boto3 and all it needs, each plain Python: copied from the environment whose versions the lock file pins.
 WHEELS = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
@@ -61,7 +60,8 @@ def image(build: Path, etcd: str) -> Image:
 
 def distribution(kept: Path) -> Path:
     """Return the distribution's root, made by debootstrap the first time: one to two minutes."""
-    recipe = f"{SUITE} minbase {PACKAGES} {UNWANTED}"
+    packages = " ".join(f"{name} {importlib.metadata.version(name)}" for name in WHEELS)
+    recipe = f"{SUITE} minbase {PACKAGES} {packages} {UNWANTED}"
     return _once(kept / f"root-{_hash(recipe)}", _debootstrap)
 
 
@@ -70,7 +70,6 @@ def _baked(kept: Path, programs: Path) -> Path:
 
     def bake(target: Path) -> None:
         shutil.copytree(FILES, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-        _copy_packages(target / PYTHON)
         (target / "usr/local/bin").mkdir(parents=True)
         for name in PROGRAMS:
             shutil.copy2(programs / name, target / "usr/local/bin" / name)
@@ -81,7 +80,6 @@ def _baked(kept: Path, programs: Path) -> Path:
 
     files = sorted(path for path in FILES.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     recipe = "".join(f"{path.relative_to(FILES)} {path.read_text(encoding='utf-8')}" for path in files)
-    recipe += "".join(f"{name} {importlib.metadata.version(name)}" for name in WHEELS)
     recipe += "".join(f"{name} {(programs / name).stat().st_mtime_ns}" for name in PROGRAMS)
     return _once(kept / f"image-{programs.name}-{_hash(recipe)}", bake)
 
@@ -124,7 +122,12 @@ def _debootstrap(target: Path) -> None:
     if done.returncode:
         raise KubecfnError(f"debootstrap ended with {done.returncode}.", remedy=f"Its words are in {log}.")
     (target / "etc/hostname").unlink(missing_ok=True)
-    (target / "etc/machine-id").write_text("")  # each instance makes its own at its first boot
+    # Each instance makes its own at its first boot: an empty file says so, and D-Bus's copy would be taken for it.
+    (target / "etc/machine-id").write_text("")
+    (target / "var/lib/dbus/machine-id").unlink(missing_ok=True)
+    _copy_packages(target / PYTHON)
+    # As pip does: an instance that has to compile boto3 first boots seconds later.
+    subprocess.run(["chroot", str(target), "python3", "-m", "compileall", "-q", f"/{PYTHON}"], check=True)
     for unit in UNWANTED:
         (target / "etc/systemd/system" / unit).symlink_to("/dev/null")
     shutil.rmtree(target / "var/cache/apt/archives", ignore_errors=True)
