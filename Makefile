@@ -67,6 +67,9 @@ $(VENV)/ready: requirements.lock setup.cfg setup.py
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+.PHONY: rehearse
+rehearse: setup ## systemd containers with real etcd live a cluster's life on the embedded AWS; needs root
+	$(BIN)/python -m tests.rehearsal $(ARGS)
 .PHONY: programs test test-slow lint types templates check bench comparison lock wheel clean
 programs: setup ## build the etcd releases that tests and rehearsals run (some minutes, once)
 	$(BIN)/python -m kubecfn.local.programs
