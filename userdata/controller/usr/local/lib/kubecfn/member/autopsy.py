@@ -11,7 +11,7 @@ from typing import Iterable, List, Tuple
 
 from .units import State
 
-LINES = 60
+LINES = 100
 _KINDS: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
     (
         "removed",
@@ -52,7 +52,7 @@ def why(state: State, lines: Iterable[str]) -> str:
         for line in reversed(said):
             if any(word in line.lower() for word in words):
                 return f"{kind}: {_sentence(line)}"
-    if state.active != "failed":
+    if state.result == "success":
         return ""
     loud = [line for line in said if _level(line) in _LOUD] or [line for line in said if line.strip()]
     last = _sentence(loud[-1]) if loud else "it wrote nothing"

@@ -34,6 +34,7 @@ class Data:
         self.store = self.folder / "member/snap/db"
         self.coming = self.folder.with_name("coming")
         self._going = self.folder.with_name("going")
+        self._aside = self.folder.with_name("aside")
         self._marker = root / MARKER
 
     def there(self) -> bool:
@@ -96,6 +97,19 @@ class Data:
             disk.move(self.folder, self._going)
         self.clear()
         disk.remove(self._marker)
+
+    def aside(self) -> None:
+        """Set the data aside, whole, in one step."""
+        if not self.there():
+            return
+        self._aside.mkdir(exist_ok=True)
+        disk.move(self.folder, self._aside / f"{len(list(self._aside.iterdir())):03d}-of-epoch-{self.epoch()}")
+        disk.sync(self.folder.parent)
+
+    def discard(self) -> None:
+        """Remove what was set aside."""
+        if self._aside.exists():
+            disk.remove(self._aside)
 
     def need(self, more: int, what: str) -> None:
         """Make sure before anything is begun that it can be finished.

@@ -73,13 +73,20 @@ class EtcdHands:
         return self._data.epoch()
 
     def running(self) -> bool:
-        """Say whether etcd runs, or will without anyone's doing."""
-        return self._units.state(UNIT).running
+        """Say whether etcd runs, or will without anyone's doing and to some use."""
+        return self._units.state(UNIT).running and not self.ended()
 
     def ended(self) -> str:
-        """Return why etcd does not run, its kind first (see `autopsy`); empty when it runs or was told to end."""
+        """Return why etcd does not run, its kind first (see `autopsy`); empty when it runs or was told to end.
+
+        One that was removed is not waited for until systemd has tried often enough: it exits with 0 or with 1,
+        whichever of its parts ends first (measured).
+        """
         state = self._units.state(UNIT)
-        return "" if state.running else autopsy.why(state, self._units.log(UNIT, autopsy.LINES))
+        if state.running and not state.again:
+            return ""
+        why = autopsy.why(state, self._units.log(UNIT, autopsy.LINES))
+        return "" if state.again and why.startswith("failed") else why
 
     def resume(self) -> None:
         """Start etcd on the data that is here.
@@ -181,6 +188,15 @@ class EtcdHands:
         """Stop etcd and remove its data."""
         self._units.stop(UNIT)
         self._data.wipe()
+
+    def aside(self) -> None:
+        """Stop etcd and set its data aside, whole, beside what was set aside before."""
+        self._units.stop(UNIT)
+        self._data.aside()
+
+    def discard(self) -> None:
+        """Remove whatever was set aside; a cluster serves without it."""
+        self._data.discard()
 
     def verify(self, snapshot: Path) -> Tuple[int, int]:
         """Return a snapshot's revision and hash.

@@ -176,7 +176,7 @@ class _Run:
                 status = self._once()
                 if status in _CLEAN or not self._service.restarts:
                     break
-                self._show(State("activating", "exit-code", abs(status)))
+                self._show(State("activating", "exit-code", abs(status), again=True))
                 self._told_to_stop.wait(self._service.restart_after)
         except OSError as error:
             say("units", f"{self._service.command[0]} cannot be run: {error}")

@@ -22,11 +22,13 @@ class State:
             ``deactivating``, ``inactive`` or ``failed``.
         result: of its last run: ``success``, ``exit-code``, ``signal``, ``timeout``, ...
         status: exit status of its last run, or the signal's number.
+        again: no process of it is there, and it is about to be started again.
     """
 
     active: str
     result: str
     status: int
+    again: bool = False
 
     @property
     def running(self) -> bool:
@@ -92,7 +94,12 @@ class Systemd:
         shown = self._show(unit)
         if shown.get("LoadState") != "loaded":
             raise StepFailed(STEP, f"systemd has not loaded {unit}: it is {shown.get('LoadState', 'unknown')}")
-        return State(shown["ActiveState"], shown["Result"], int(shown["ExecMainStatus"] or 0))
+        return State(
+            shown["ActiveState"],
+            shown["Result"],
+            int(shown["ExecMainStatus"] or 0),
+            shown["SubState"] == "auto-restart",
+        )
 
     def log(self, unit: str, lines: int) -> Tuple[str, ...]:
         """Return the last lines that its last run wrote; none when the journal cannot be read."""
