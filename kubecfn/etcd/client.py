@@ -92,7 +92,11 @@ class Client:
         return self._ask("cluster/member/list", {"linearizable": False}, _members)
 
     def add_learner(self, peer_url: str) -> tuple[str, tuple[Listed, ...]]:
-        """Add a member that does not vote yet; return its id and the list with it, the new one without a name."""
+        """Add a member that does not vote yet; return its id and the list with it, the new one without a name.
+
+        Its id is made of the URL and the second: a URL whose member was removed in this very second is refused with
+        "member not found"; a second later it is not.
+        """
         body = {"peerURLs": [peer_url], "isLearner": True}
         return self._ask("cluster/member/add", body, lambda answer: (_hex(answer["member"]["ID"]), _members(answer)))
 
@@ -114,7 +118,7 @@ class Client:
 
     def move_leader(self, to: str) -> None:
         """Hand leadership to a voter; only the leader does it."""
-        self._ask("maintenance/transfer-leadership", {"targetID": _decimal(to)}, _header)
+        self._ask("maintenance/transfer-leadership", {"targetID": _decimal(to)}, _anything)
 
     def alarms(self) -> tuple[tuple[str, str], ...]:
         """Return each alarm as a member's id and a name: ``NOSPACE``, ``CORRUPT``. Needs a quorum."""
@@ -127,7 +131,7 @@ class Client:
 
     def defragment(self, timeout: float) -> None:
         """Give the disk back what the store no longer uses; the member serves nobody meanwhile."""
-        self._ask("maintenance/defragment", {}, lambda _: None, timeout)
+        self._ask("maintenance/defragment", {}, _anything, timeout)
 
     def hash_kv(self, revision: int = 0) -> tuple[int, int]:
         """Return the hash of everything up to a revision (0: the newest) and that revision: equal on every member."""
@@ -207,6 +211,10 @@ class Client:
         return EtcdError(
             UNKNOWN, f"{self.address}:{self.port} answered {path} not as etcd does: {what}", definite=False
         )
+
+
+def _anything(_: _Answer) -> None:
+    """Some answers are empty (measured)."""
 
 
 def _header(answer: _Answer) -> None:

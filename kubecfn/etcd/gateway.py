@@ -201,7 +201,11 @@ class _Deadline(io.RawIOBase):
         view = memoryview(data)
         while view:
             self._raw.settimeout(_left(self._until))
-            view = view[self._raw.send(view) :]
+            try:
+                view = view[self._raw.send(view) :]
+            except (ssl.SSLEOFError, ConnectionError):
+                self._raw.recv(1)  # who hangs up on a request may have said why, as an alert
+                raise
 
     def close(self) -> None:
         self._raw.close()

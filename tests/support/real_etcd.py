@@ -8,6 +8,7 @@ with EtcdCluster(folder, version="3.6.16") as cluster:
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -98,6 +99,7 @@ class EtcdMember:
     context: ssl.SSLContext
     process: subprocess.Popen[bytes] | None = None
     strict: bool = False
+    paused: bool = False
 
     @property
     def peer_url(self) -> str:
@@ -183,11 +185,14 @@ class EtcdMember:
         """Let it hang: connections are accepted and nothing is answered."""
         assert self.process
         self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)  # until its last thread has stopped
+        self.paused = True
 
     def resume(self) -> None:
         """Let it go on."""
         assert self.process
         self.process.send_signal(signal.SIGCONT)
+        self.paused = False
 
     def wipe(self) -> None:
         """Lose its data."""
@@ -198,7 +203,7 @@ class EtcdMember:
             self.process.send_signal(how)
             self.process.send_signal(signal.SIGCONT)
             self.process.wait(_PATIENCE)
-            self.process = None
+            self.process, self.paused = None, False
 
 
 @dataclass
@@ -209,6 +214,7 @@ class EtcdCluster:
     version: str = VERSIONS[0]
     strict: bool = False
     members: dict[str, EtcdMember] = field(default_factory=dict)
+    addresses: int = 0
 
     def __post_init__(self) -> None:
         draw = random.SystemRandom()
@@ -232,9 +238,11 @@ class EtcdCluster:
 
     def new(self, name: str) -> EtcdMember:
         """Give an instance its address and folder; nothing is started."""
-        address = f"{self.network}.{len(self.members) + 1}"
+        # Never one again: a member's id is made of its URL and the second, and a removed id is refused.
+        self.addresses += 1
+        address = f"{self.network}.{self.addresses}"
         self.members[name] = EtcdMember(
-            name, address, self.folder / name, self.version, self.trust, self.context, strict=self.strict
+            name, address, self.folder / address, self.version, self.trust, self.context, strict=self.strict
         )
         return self.members[name]
 
