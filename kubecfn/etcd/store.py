@@ -12,7 +12,7 @@ Errors of S3 are the callers' to see: "could not be asked" is never "is not ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -22,7 +22,7 @@ from kubecfn.etcd import objects, snapshots
 from kubecfn.etcd.objects import REPAIR, Found, StoreError
 from kubecfn.etcd.snapshots import Snapshot
 
-__all__ = ["Snapshot", "Store", "StoreError", "Stored", "moment", "written"]
+__all__ = ["Snapshot", "Store", "StoreError", "Stored", "moment", "ordered", "written"]
 
 CLUSTER = "etcd/cluster.json"
 WORDS = "etcd/words/"
@@ -81,6 +81,37 @@ def moment(text: str) -> datetime:
         ValueError: it is no moment.
     """
     return datetime.fromisoformat(text.replace("Z", "+00:00"))  # noqa: FURB162  Python 3.9 does not read a "Z"
+
+
+def ordered(
+    stored: Stored | None, *, snapshot: Snapshot, founder: str, present: Iterable[str], by: str, at: datetime
+) -> Stored:
+    """Return the object by which a person orders a restore, to be written over what was read.
+
+    Every controller with older data then sets it aside, and the founder restores once all of them have.
+
+    Args:
+        stored: the object as it was read; None when there is none.
+        snapshot: what is restored; fetched and verified before.
+        founder: a running instance of the group.
+        present: every instance of the group that is not terminated: each has to say that its data is set aside.
+        by: who ordered it.
+        at: when.
+    """
+    number = max(stored.epoch if stored else 0, snapshot.epoch) + 1
+    known = stored.instances if stored else {}
+    return Stored(
+        epoch=number,
+        founder=founder,
+        way="restore",
+        established=stored.established if stored else snapshot.epoch,
+        token=f"epoch-{number}-{founder}",
+        snapshot=snapshot.key,
+        instances={one: known.get(one) or written(at) for one in sorted({*known, *present, founder})},
+        by=by,
+        at=written(at),
+        ordered=True,
+    )
 
 
 class Store:

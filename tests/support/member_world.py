@@ -23,7 +23,7 @@ from kubecfn.etcd import quorum
 from kubecfn.etcd.gateway import EtcdError
 from kubecfn.etcd.places import Group
 from kubecfn.etcd.places import Place as Where
-from kubecfn.etcd.store import Store
+from kubecfn.etcd.store import Store, ordered
 from kubecfn.etcd.view import Machine, Say
 
 for part in ("common", "controller"):
@@ -469,6 +469,16 @@ class World:
         )
         self.saved = keys
         return key
+
+    def order(self, key: str, founder: Node) -> None:
+        """A person orders this snapshot to be restored."""
+        store = Store(S3(self, self.bucket), "backups", CLUSTER)
+        snapshot = next(one for one in store.snapshots() if one.key == key)
+        alive = [node.name for node in self.nodes.values() if node.machine is not Machine.TERMINATED]
+        at = BEGIN + timedelta(seconds=self.sim.now)
+        old = store.read()
+        new = ordered(old, snapshot=snapshot, founder=founder.name, present=alive, by="jane", at=at)
+        assert store.replace(old, new) if old else store.create(new)
 
     def stored(self) -> dict:
         """Return the cluster object."""

@@ -31,6 +31,7 @@ class Pace:
 
     Attributes:
         first: after something was done or has changed.
+        joining: the longest between tries while this node joins: others wait for it.
         most: between looks at what does not change; each wait is half as long again as the one before.
         serving: between looks of a member that serves.
         stopped: between looks when a person has to decide.
@@ -38,6 +39,7 @@ class Pace:
     """
 
     first: float = 0.3
+    joining: float = 0.6
     most: float = 5.0
     serving: float = 5.0
     stopped: float = 60.0
@@ -129,13 +131,14 @@ class Loop:
             self.last = self._once()
         except StepFailed as failed:
             self.last = Done("failed", str(failed))
-        except (*sight.REFUSED, EtcdError, OSError) as error:
+        except (*sight.REFUSED, EtcdError) as error:
             self.last = Done("wait", sight.plainly(error), missing=sight.plainly(error))
         changed = (self.last.decision, self.last.reason) != self._said
         if changed:
             say(self.last.decision, self.last.reason, instance=self._me.name)
             self._said = (self.last.decision, self.last.reason)
-        self._wait = self._pace.first if changed else min(1.5 * self._wait, self._pace.most)
+        longest = self._pace.joining if self.last.decision in ("join", "promote") else self._pace.most
+        self._wait = self._pace.first if changed else min(1.5 * self._wait, longest)
         if self.last.serves and self.last.settled:
             return self._pace.serving
         return self._pace.stopped if self.last.stopped else self._wait

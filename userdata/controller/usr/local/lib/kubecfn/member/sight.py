@@ -22,7 +22,7 @@ from kubecfn.etcd.view import Epoch, Heard, Known, Machine, Member, Start, Word
 
 from .seams import Fleet, LookAt, Peer, Store
 
-REFUSED = (ClientError, BotoCoreError, StoreError, NoGroupError)
+REFUSED = (ClientError, BotoCoreError, StoreError, NoGroupError, OSError)
 _EVER = datetime(2000, 1, 1, tzinfo=timezone.utc)
 
 
@@ -144,4 +144,4 @@ def plainly(error: Exception) -> str:
     if isinstance(error, ClientError):
         told = error.response.get("Error", {})
         return f"{error.operation_name} was refused: {told.get('Code', '')} {told.get('Message', '')}".strip()
-    return str(error).rstrip(".")
+    return str(error).rstrip(".") or type(error).__name__
