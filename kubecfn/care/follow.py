@@ -113,7 +113,7 @@ class _Watch:
                 raise
             self._tell(f"{error.message} Still trying")
             return None
-        if report.settled and report.epoch.get("epoch") == self.ordered.stored.epoch:
+        if report.settled and report.epoch.get("number") == self.ordered.stored.epoch:
             return report
         self._tell(f"Restored; {len(report.voters)} of {report.size} voters: {report.reason}")
         return None

@@ -69,11 +69,12 @@ class Report:
 
     Attributes:
         leader: a member's id; empty when none is known.
+        failures: why somebody did not answer or could not serve, by address.
         linearizable: a linearizable read succeeded, which alone proves quorum.
         alarms: ``NOSPACE`` or ``CORRUPT``, with whom they are about.
         size: voters the cluster is to have.
         settled: whether it is as it should be, as the function judged it; `reason` says why or why not.
-        epoch: the cluster object's fields; empty when there is none.
+        epoch: number, way, founder, established, at, by; empty when there is no cluster object.
         backup: key, revision, age_seconds, size of the newest; empty when there is none.
     """
 
@@ -84,6 +85,7 @@ class Report:
     size: int
     settled: bool
     reason: str
+    failures: Mapping[str, Any] = field(default_factory=dict)
     epoch: Mapping[str, Any] = field(default_factory=dict)
     backup: Mapping[str, Any] = field(default_factory=dict)
 
@@ -107,6 +109,7 @@ class Report:
             f"etcd is {'settled' if self.settled else 'not settled'}: {self.reason}.",
             f"  quorum: {proof}; leader: {leads or 'none known'}",
             *(f"  ALARM {alarm}" for alarm in self.alarms),
+            *(f"  {address} fails: {why}" for address, why in self.failures.items()),
             *([f"  learner, still joining: {', '.join(joining)}"] if joining else []),
             f"  {epoch_line(self.epoch)}",
             f"  {backup_line(self.backup)}",
@@ -120,21 +123,22 @@ def parse(told: Mapping[str, Any]) -> Report | None:
         return None
     if not all(isinstance(one, Mapping) and one.get("id") for one in members):
         return None
-    leader = str(told.get("leader") or "")
+    rows = tuple(sorted(map(_member, members), key=lambda one: (one.learner, one.name, one.id)))
     return Report(
-        members=tuple(sorted((_member(one, leader) for one in members), key=lambda one: (one.name, one.id))),
-        leader=leader,
+        members=rows,
+        leader=next((one.id for one in rows if one.leader), ""),
         linearizable=told.get("linearizable") is True,
         alarms=tuple(str(one) for one in told.get("alarms") or ()),
         size=_number(told.get("size")) or 0,
         settled=verdict.get("say") == Say.YES.value,
         reason=str(verdict.get("reason") or "the function gave no reason").rstrip("."),
+        failures=_mapping(told.get("failures")),
         epoch=_mapping(told.get("epoch")),
         backup=_mapping(told.get("backup")),
     )
 
 
-def _member(told: Mapping[str, Any], leader: str) -> MemberRow:
+def _member(told: Mapping[str, Any]) -> MemberRow:
     return MemberRow(
         id=str(told["id"]),
         name=str(told.get("name") or ""),
@@ -142,7 +146,7 @@ def _member(told: Mapping[str, Any], leader: str) -> MemberRow:
         machine=str(told.get("machine") or ""),
         learner=told.get("learner") is True,
         healthy=told.get("healthy") is True,
-        leader=told["id"] == leader,
+        leader=told.get("leader") is True,
         revision=_number(told.get("revision")),
         db_size=_number(told.get("db_size")),
         db_in_use=_number(told.get("db_in_use")),
@@ -182,19 +186,19 @@ def settled_but_for_space(report: Report) -> Verdict:
 
 
 def epoch_of(stored: Stored | None) -> dict[str, Any]:
-    """Return the cluster object as a report has it; empty when there is none."""
+    """Return the cluster object as the function's report has it; empty when there is none."""
     if stored is None:
         return {}
     told = asdict(stored)
-    del told["etag"]
-    return {**told, "instances": dict(stored.instances)}
+    del told["etag"], told["token"]
+    return {"number": told.pop("epoch"), **told, "instances": dict(sorted(stored.instances.items()))}
 
 
 def epoch_line(epoch: Mapping[str, Any]) -> str:
     """Return the cluster object in one line."""
     if not epoch:
         return "epoch: none yet; no cluster was founded"
-    number, way = epoch.get("epoch"), epoch.get("way") or "?"
+    number, way = epoch.get("number"), epoch.get("way") or "?"
     stands = "established" if epoch.get("established") == number else "not established yet"
     begun = f" at {epoch['at']}" if epoch.get("at") else ""
     return f"epoch {number}: {way} by {epoch.get('founder') or '?'}{begun}, {stands}"

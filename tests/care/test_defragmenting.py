@@ -1,0 +1,162 @@
+"""Defragmenting: followers first, the leader last, one at a time, each one well before the next."""
+
+import care_cluster as etcd
+import pytest
+
+from kubecfn.care.ask import SilentError
+from kubecfn.care.defrag import UnwellError, one_by_one
+from kubecfn.deploy.progress import Work, silent
+from kubecfn.errors import AwsError
+
+A, C = etcd.FOLLOWERS
+B = etcd.LEADER
+
+
+class Steps:
+    """A clock that does not wait; only what is counted moves it."""
+
+    def __init__(self):
+        self.time = 0.0
+
+    def monotonic(self):
+        """The counted seconds."""
+        return self.time
+
+    def sleep(self, seconds):
+        """Count them."""
+        self.time += seconds
+
+
+class Etcd:
+    """A scripted etcd: reports one after the other, the last for ever; remembers what it was asked in order."""
+
+    def __init__(self, *reports, sizes=None):
+        self.reports = list(reports) or [etcd.report()]
+        self.sizes = sizes or {"before": 400, "after": 100}
+        self.log = []
+
+    def look(self, question):
+        """Answer a look."""
+        assert question == {"ask": "status"}
+        self.log.append("look")
+        found = self.reports.pop(0) if len(self.reports) > 1 else self.reports[0]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def act(self, question):
+        """Answer work."""
+        assert question["ask"] == "defrag"
+        self.log.append(question["instance"])
+        if isinstance(self.sizes, Exception):
+            raise self.sizes
+        return self.sizes
+
+    @property
+    def acted(self):
+        """Who was defragmented, in order."""
+        return [one for one in self.log if one != "look"]
+
+    def defrag(self, clock=None):
+        """Run it."""
+        return one_by_one(self.look, self.act, Work(clock or Steps(), silent, ""))
+
+
+def unsettled(reason="voter i-0a is not healthy", **other):
+    return etcd.report(settled={"say": "wait", "reason": reason}, **other)
+
+
+def led_by(leader):
+    return etcd.report(members=[etcd.member(one, leader=one == leader) for one in (A, B, C)])
+
+
+def test_followers_go_first_and_the_leader_last_with_a_look_between():
+    """Never two without a look that says settled between them."""
+    scripted = Etcd()
+
+    done = scripted.defrag()
+
+    assert scripted.log == ["look", A, "look", C, "look", B, "look"]
+    assert [(one.role, one.before, one.after) for one in done] == [
+        ("voter", 400, 100),
+        ("voter", 400, 100),
+        ("leader", 400, 100),
+    ]
+
+
+def test_whoever_leads_when_its_turn_comes_waits():
+    """Leadership that moves half-way is followed: the new leader is the last."""
+    scripted = Etcd(led_by(B), led_by(C))
+
+    scripted.defrag()
+
+    assert scripted.acted == [A, B, C]
+
+
+def test_the_next_one_waits_until_etcd_is_settled_again():
+    """Silence and an unhealthy member are waited out, not run over."""
+    scripted = Etcd(etcd.report(), unsettled(), SilentError("The function did not answer in time."), etcd.report())
+
+    scripted.defrag()
+
+    assert scripted.log == ["look", A, "look", "look", "look", C, "look", B, "look"]
+
+
+def test_a_member_that_does_not_come_back_stops_the_rest():
+    """After two minutes the others are left alone, and who is done is said."""
+    scripted, clock = Etcd(etcd.report(), unsettled()), Steps()
+
+    with pytest.raises(UnwellError, match=f"not well again after {A}: voter i-0a is not healthy.*Done so far: {A}"):
+        scripted.defrag(clock)
+
+    assert scripted.acted == [A]
+    assert 120 <= clock.time < 130
+
+
+def space(**other):
+    return unsettled("alarm NOSPACE", alarms=[f"NOSPACE {B}"], **other)
+
+
+@pytest.mark.parametrize(
+    ("report", "says"),
+    [
+        (unsettled(), "voter i-0a is not healthy"),
+        (unsettled("alarm CORRUPT", alarms=["CORRUPT"]), "alarm CORRUPT"),
+        (unsettled("alarm NOSPACE", alarms=["NOSPACE", f"CORRUPT {A}"]), "alarm CORRUPT"),
+        (space(linearizable=False), "no linearizable read"),
+        (space(members=[etcd.member(A), etcd.member(B), etcd.member(C, healthy=False)]), f"voter {C} is not healthy"),
+        (space(members=[etcd.member(A), etcd.member(B), etcd.member(C, learner=True)]), f"{C} is joining"),
+        (space(members=[etcd.member(A), etcd.member(B)]), "2 of 3 voters"),
+        (space(members=[etcd.member(A), etcd.member(B), etcd.member(C, machine="leaving")]), "is leaving"),
+        (space(members=[etcd.member(one, leader=False) for one in (A, B, C)]), "no leader is known"),
+    ],
+)
+def test_nobody_is_defragmented_unless_all_others_are_well(report, says):
+    """A NOSPACE alarm is what defragmenting is for, but it hides nothing else that is wrong."""
+    scripted = Etcd(report)
+
+    with pytest.raises(UnwellError, match="Nothing was defragmented") as raised:
+        scripted.defrag()
+
+    assert says in raised.value.message
+    assert scripted.acted == []
+
+
+def test_a_full_store_is_defragmented_in_spite_of_its_alarm():
+    """NOSPACE alone does not refuse: it is how a full store gets its space back."""
+    scripted = Etcd(space())
+
+    scripted.defrag()
+
+    assert scripted.acted == [A, C, B]
+
+
+@pytest.mark.parametrize("sizes", [{"error": "no"}, AwsError("While asking: denied."), SilentError("It failed.")])
+def test_an_answer_that_was_lost_stops_and_is_never_asked_again(sizes):
+    """Nobody knows whether the member still works on it: no second one, no second try."""
+    scripted = Etcd(sizes=sizes)
+
+    with pytest.raises(UnwellError, match="Stopped"):
+        scripted.defrag()
+
+    assert scripted.acted == [A]

@@ -1,0 +1,111 @@
+"""What `kubecfn status` says about etcd, and what it says when nobody can tell."""
+
+import json
+
+import care_cluster as etcd
+import pytest
+
+from kubecfn.deploy.stacks import Resource
+from kubecfn.etcd.store import Stored
+
+
+def table(out):
+    """The members' table as rows of cells by instance, off a terminal."""
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    return {row[0]: row for row in rows if row[0].startswith("i-")}
+
+
+def test_status_shows_members_roles_epoch_and_last_backup(cluster):
+    """The function's report is shown whole: who is a member, who leads, how far, how large, since when backed up."""
+    code, out, err = cluster.run("status")
+
+    assert code == 0, err
+    rows = table(out)
+    assert {name: row[2] for name, row in rows.items()} == {
+        etcd.LEADER: "leader",
+        **dict.fromkeys(etcd.FOLLOWERS, "voter"),
+    }
+    assert rows[etcd.LEADER][1:] == [etcd.LEADER, "leader", "yes", "1234", "3.6.16", "4.0 MiB", "1.0 MiB"]
+    assert "etcd is settled: 3 voters, all healthy." in out
+    assert f"last backup: 3 min ago, revision 1200, {etcd.KEY}" in out
+    assert "epoch 1: found by i-0aaaaaaaaaaaaaaaa at 2026-11-21T09:00:00Z, established" in out
+    assert "\x1b" not in out
+
+
+def test_status_shows_what_is_wrong(cluster):
+    """A learner, a member that is on no instance of ours, an alarm and a missing quorum cannot be overlooked."""
+    members = [
+        etcd.member(etcd.LEADER),
+        etcd.member("i-0dddddddddddddddd", learner=True, healthy=False, revision=None, db_size=None, db_in_use=None),
+        {**etcd.member("byhand"), "instance": "", "machine": "unknown"},
+    ]
+    settled = {"say": "wait", "reason": "alarm NOSPACE"}
+    cluster.answers(
+        etcd.report(members=members, alarms=["NOSPACE i-0bbb"], linearizable=False, settled=settled, backup=None)
+    )
+
+    code, out, _ = cluster.run("status")
+
+    assert code == 0
+    assert "etcd is not settled: alarm NOSPACE." in out
+    assert "ALARM NOSPACE i-0bbb" in out
+    assert "quorum: NOT proven" in out
+    assert "still joining: i-0dddddddddddddddd" in out
+    assert "last backup: NONE" in out
+    rows = [line for line in out.splitlines() if "none of ours" in line]
+    assert len(rows) == 1
+    assert "learner" in table(out)["i-0dddddddddddddddd"]
+    assert table(out)["i-0dddddddddddddddd"][4] == "?"
+
+
+def test_a_program_reads_the_report_as_it_was_told(cluster):
+    """--output json has the stack, the groups and, under etcd, every field of the report."""
+    code, out, _ = cluster.run("status", "--output", "json")
+
+    told = json.loads(out)
+    assert code == 0
+    assert set(told) == {"stack", "groups", "etcd"}
+    assert told["etcd"]["answered"] is True
+    assert {name: told["etcd"][name] for name in etcd.report()} == etcd.report()
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ({"raise": "the certificate has expired"}, "failed: RuntimeError: the certificate has expired"),
+        ({"members": "many"}, "no report that this kubecfn understands"),
+        ({"members": [{}], "settled": {}}, "no report that this kubecfn understands"),
+        ({}, "no report that this kubecfn understands"),
+    ],
+)
+def test_when_the_function_cannot_say_the_rest_is_shown_with_one_sentence(cluster, answer, says):
+    """A silent function hides neither the stack nor what the bucket knows: epoch and last backup; the exit code is 0."""
+    cluster.answers(answer)
+    cluster.snapshot(1200)
+    cluster.store.create(Stored(3, "i-0a", "restore", established=3, at="2026-11-21T09:00:00Z"))
+
+    code, out, _ = cluster.run("status")
+
+    assert code == 0
+    assert "ledger: CREATE_COMPLETE" in out
+    assert "Controllers" in out
+    assert "How etcd is cannot be said: The function" in out
+    assert says in out
+    assert "epoch 3: restore by i-0a at 2026-11-21T09:00:00Z, established" in out
+    assert f"revision 1200, {etcd.KEY}" in out
+    told = json.loads(cluster.run("status", "--output", "json")[1])["etcd"]
+    assert (told["answered"], told["members"], told["epoch"]["number"]) == (False, None, 3)
+
+
+def test_a_function_that_is_not_there_yet_is_said_with_the_remedy(cluster, monkeypatch):
+    """A stack of before the function existed: how to get it; never an error."""
+    listed = [Resource("BackupBucket", cluster.bucket, "AWS::S3::Bucket", "")]
+    monkeypatch.setattr("kubecfn.care.where.resources", lambda _aws, _stack: listed)
+
+    code, out, _ = cluster.run("status")
+
+    assert code == 0
+    assert "has no function EtcdBackup" in out
+    assert "kubecfn apply" in out
+    assert "epoch: none yet" in out
+
