@@ -73,9 +73,9 @@ class Backups:
         store: Store,
         ask: Callable[[str], Client],
         hands: Verifies,
+        *,
         folder: Path,
         every: float,
-        *,
         clock: Clock,
         timeout: float = 600.0,
     ) -> None:

@@ -10,6 +10,7 @@ import http.client
 import json
 import ssl
 import urllib.request
+from dataclasses import replace
 from typing import Any, Callable, Dict, Tuple
 
 from kubecfn.etcd.client import Client, Listed, Status
@@ -51,7 +52,7 @@ class Own:
         Raises:
             EtcdError: it does not answer at all.
         """
-        return self._either(self._client.status, self._quiet_status)
+        return self._either(self._hasty().status, self._quiet_status)
 
     def any_members(self) -> Tuple[Listed, ...]:
         """Return the member list as it has it; it may be old, and proves nothing.
@@ -59,7 +60,11 @@ class Own:
         Raises:
             EtcdError: it does not answer at all.
         """
-        return self._either(self._client.any_members, lambda: self._members()[0])
+        return self._either(self._hasty().any_members, lambda: self._members()[0])
+
+    def _hasty(self) -> Client:
+        """One that does not serve takes the connection and says nothing; one that does answers these at once."""
+        return replace(self._client, timeout=min(1.0, self._client.timeout))
 
     def _either(self, served: Callable[[], Any], quiet: Callable[[], Any]) -> Any:
         try:

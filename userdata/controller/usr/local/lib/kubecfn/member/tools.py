@@ -49,7 +49,7 @@ def as_snapshot(store: Path, target: Path) -> None:
     disk.remove(beside)
     try:
         with (
-            open(os.open(str(beside), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file,
+            os.fdopen(os.open(str(beside), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file,
             store.open("rb") as db,
         ):
             for chunk in iter(lambda: db.read(_CHUNK), b""):
