@@ -91,6 +91,8 @@ class Call:
             text = response.read(_LARGEST + 1)
             if len(text) > _LARGEST:
                 raise self._nonsense(path, f"more than {_LARGEST} bytes")
+            if response.length:  # a bounded read does not look at what is missing
+                raise http.client.IncompleteRead(text, response.length)
             return self._understand(path, text, response.status)
 
     def stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -180,20 +182,16 @@ class Call:
         )
 
 
-class _Deadline(io.RawIOBase):
+class _Deadline:
     """The part of a socket that http.client uses; every wait ends at the same moment, however slowly bytes come."""
 
     def __init__(self, raw: ssl.SSLSocket, until: float) -> None:
-        super().__init__()
         self._raw, self._until = raw, until
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
+        return io.BufferedReader(_Reader(self))
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
+    def receive(self, buffer: Any) -> int:
         self._raw.settimeout(_left(self._until))
         return self._raw.recv_into(buffer)
 
@@ -209,7 +207,18 @@ class _Deadline(io.RawIOBase):
 
     def close(self) -> None:
         self._raw.close()
-        super().close()
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, source: _Deadline) -> None:
+        super().__init__()
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._source.receive(buffer)
 
 
 def _left(until: float) -> float:
