@@ -171,6 +171,9 @@ class EtcdHands:
         try:
             self._start(Begin(self._me.alone, force=True))
             self._await("survive", lambda: self._client().linearizable())
+            others = [one.name or one.id for one in self._client().members() if one.peer_urls != (self._me.peer_url,)]
+            if others:
+                raise StepFailed("survive", f"etcd was forced to go on alone and still lists {', '.join(others)}")
             self._data.mark(epoch, "survive", **{"from": of, "forced": True})
         finally:
             settings.write(self._me, self._root, Begin(self._me.alone))
