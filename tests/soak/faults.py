@@ -1,0 +1,160 @@
+"""What happens to a controller before and while it is replaced; each returns when its replacement has settled."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from kubecfn.etcd.look import Look
+from kubecfn.etcd.view import Machine
+from tests.soak.trio import Flaw, Trio
+from tests.support.real_etcd import EtcdMember
+
+Fault = Callable[[Trio, EtcdMember], None]
+
+
+def graceful(trio: Trio, old: EtcdMember) -> None:
+    """Let the group add one and tell the other to leave: a roll's step."""
+    trio.launch()
+    trio.machines[old.name] = Machine.LEAVING
+    trio.settle()
+
+
+def killed(trio: Trio, old: EtcdMember) -> None:
+    """Take the power of one; EC2 says so a moment later, and the group launches another."""
+    old.kill()
+    time.sleep(trio.chance.uniform(0, 0.3))
+    trio.end(old.name)
+    trio.launch()
+    trio.settle()
+
+
+def paused(trio: Trio, old: EtcdMember) -> None:
+    """Let one hang until its replacement is there, or for a while; then it goes on with what it knows."""
+    old.pause()
+    trio.machines[old.name] = Machine.LEAVING
+    trio.launch()
+    _comes_back(trio, old, old.resume)
+
+
+def cut(trio: Trio, old: EtcdMember) -> None:
+    """Cut one from the others and from clients; what is on its way arrives when the cut is healed."""
+    if trio.network is None:
+        raise Flaw("this trio has no network to cut")
+    trio.network.cut(old.name)
+    trio.machines[old.name] = Machine.LEAVING
+    trio.launch()
+    network = trio.network
+    _comes_back(trio, old, lambda: network.heal(old.name))
+
+
+def _comes_back(trio: Trio, old: EtcdMember, back: Callable[[], None]) -> None:
+    """Let one come back in the middle, or only when it has been removed: then its etcd has to see that and end."""
+    since, after = time.monotonic(), trio.chance.choice([0.4, 0.9, 1e9])
+    done: list[bool] = []
+    trio.retired.add(old.name)
+
+    def meanwhile(_: Look) -> None:
+        if not done and time.monotonic() - since > after:
+            done.append(True)
+            back()
+
+    trio.settle(meanwhile=meanwhile)
+    if not done:
+        back()
+    _serves_nobody(trio, old)
+    trio.retired.discard(old.name)
+    trio.end(old.name)
+
+
+def _serves_nobody(trio: Trio, old: EtcdMember) -> None:
+    """See that a removed member ends by itself, with 0, and serves no linearizable read."""
+    assert old.process
+    until = time.monotonic() + 30
+    while old.process.poll() is None:
+        if time.monotonic() > until:
+            raise Flaw(f"{old.name} was removed and its etcd goes on")
+        time.sleep(0.02)
+    if old.process.returncode:
+        raise Flaw(f"{old.name} was removed and its etcd ended with {old.process.returncode}, not 0: {old.log[-1500:]}")
+
+
+def slow_disk(trio: Trio, old: EtcdMember) -> None:
+    """Let one work in short bursts while the disk under all of them is kept busy; then it leaves."""
+    stopped = threading.Event()
+    busy = [
+        threading.Thread(target=_bursts, args=(old, stopped), daemon=True),
+        threading.Thread(target=_storm, args=(trio, stopped), daemon=True),
+    ]
+    for thread in busy:
+        thread.start()
+    try:
+        trio.launch()
+        trio.machines[old.name] = Machine.LEAVING
+        time.sleep(0.8)
+    finally:
+        stopped.set()
+        for thread in busy:
+            thread.join()
+    trio.settle()
+
+
+def _bursts(member: EtcdMember, stopped: threading.Event) -> None:
+    process = member.process
+    while process and not stopped.is_set():
+        member.pause()
+        stopped.wait(0.12)
+        member.resume()
+        stopped.wait(0.04)
+
+
+def _storm(trio: Trio, stopped: threading.Event) -> None:
+    path = trio.cluster.folder / "storm"
+    with path.open("wb") as file:
+        while not stopped.wait(0.02):
+            file.seek(0)
+            file.write(os.urandom(1 << 20) * 4)
+            file.flush()
+            os.fsync(file.fileno())
+    with suppress(OSError):
+        path.unlink()
+
+
+def skewed(trio: Trio, old: EtcdMember) -> None:
+    """Replace one by an instance whose clock is ten minutes ahead or behind when it dates its certificates."""
+    trio.launch(timedelta(minutes=trio.chance.choice([-10, 10])))
+    trio.machines[old.name] = Machine.LEAVING
+    trio.settle()
+
+
+def joiner_dies(trio: Trio, old: EtcdMember) -> None:
+    """Kill the replacement somewhere between its entry and its vote; what it left behind is collected for the next."""
+    joiner = trio.launch()
+    trio.machines[old.name] = Machine.LEAVING
+    state = {"killed": False, "seen": 0.0, "wait": trio.chance.uniform(0, 0.3)}
+
+    def meanwhile(seen: Look) -> None:
+        mine = [one for one in seen.cluster.members if one.instance == joiner.name]
+        if mine and not state["seen"]:
+            state["seen"] = time.monotonic()
+        if not state["killed"] and state["seen"] and time.monotonic() - float(state["seen"]) >= float(state["wait"]):
+            state["killed"] = True
+            trio.end(joiner.name)
+            trio.launch()
+
+    trio.settle(meanwhile=meanwhile)
+
+
+FAULTS: dict[str, Fault] = {
+    "graceful": graceful,
+    "kill -9": killed,
+    "pause and resume": paused,
+    "network cut": cut,
+    "slow disk": slow_disk,
+    "clock skew": skewed,
+    "joiner dies": joiner_dies,
+}

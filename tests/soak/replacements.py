@@ -1,0 +1,122 @@
+"""One life of a trio: so many replacements drawn from a seed, and everything acknowledged read back at its end."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kubecfn.errors import KubecfnError
+from kubecfn.rehearsal.writer import Checked, Writer
+from tests.soak.checker import Verdict, check
+from tests.soak.clients import Clients
+from tests.soak.faults import FAULTS
+from tests.soak.trio import Flaw, Kind, Trio
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """One replacement: what happened, for how long, and the longest write stall of it, seconds."""
+
+    fault: str
+    leader: bool
+    seconds: float
+    stall: float
+
+
+@dataclass(frozen=True)
+class Life:
+    """What one seed's life came to."""
+
+    seed: int
+    kind: Kind
+    replacements: tuple[Replacement, ...] = ()
+    acknowledged: int = 0
+    indefinite: int = 0
+    lost: int = 0
+    operations: int = 0
+    verdicts: dict[str, int] = field(default_factory=dict)
+    flaws: tuple[str, ...] = ()
+
+
+def kind_of(seed: int) -> Kind:
+    """Return what a seed's trio is like: every fourth waits for its disk and etcd's own checks, every third can be cut."""
+    return Kind(strict=seed % 4 == 0, cuttable=seed % 3 == 0)
+
+
+def drawn(chance: random.Random, kind: Kind) -> str:
+    """Return what happens next."""
+    return chance.choice([name for name in FAULTS if kind.cuttable or name != "network cut"])
+
+
+def live(seed: int, count: int, folder: Path | None = None) -> Life:
+    """Live one life.
+
+    Args:
+        seed: of faults, victims, moments and clients.
+        count: replacements.
+        folder: for data; a temporary one when left out. Logs of a life with a flaw stay there.
+    """
+    kind = kind_of(seed)
+    root = Path(tempfile.mkdtemp(prefix=f"soak-{seed}-", dir=folder))
+    chance = random.Random(seed)
+    done: list[Replacement] = []
+    flaws: list[str] = []
+    writer, clients = None, None
+    try:
+        with ExitStack() as ends:
+            trio = ends.enter_context(Trio(root / "etcd", chance, kind))
+            # Writer and clients end before the members do, so that the end costs nobody an answer.
+            writer = Writer(trio.addresses, trio.connect, time.monotonic, pause=0.04)
+            clients = Clients(trio.addresses, trio.connect, seed)
+            try:
+                with clients, writer:
+                    for number in range(count):
+                        clients.round = number
+                        done.append(_replaced(trio, writer, drawn(chance, kind)))
+            except Flaw as flaw:
+                flaws.append(str(flaw))
+            checked = writer.check()
+            flaws += [flaw for flaw in [_read_back(checked), trio.copies_differ()] if flaw]
+        verdicts = check(clients.history.lines())
+        flaws += [_told(verdict) for verdict in verdicts if verdict.verdict != "ok"]
+    except (AssertionError, KubecfnError, Exception) as error:  # noqa: BLE001  whatever it was, the seed is told
+        return Life(seed, kind, tuple(done), flaws=(*flaws, f"{type(error).__name__}: {error}"))
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    numbers = writer.numbers()
+    return Life(
+        seed,
+        kind,
+        tuple(done),
+        checked.acknowledged,
+        numbers.indefinite,
+        len(checked.lost),
+        len(clients.history.operations),
+        {word: sum(one.verdict == word for one in verdicts) for word in ("ok", "illegal", "unknown")},
+        tuple(flaws),
+    )
+
+
+def _replaced(trio: Trio, writer: Writer, fault: str) -> Replacement:
+    leader = trio.chance.random() < 0.5
+    old = trio.voter(leader=leader)
+    begun = time.monotonic()
+    FAULTS[fault](trio, old)
+    ended = time.monotonic()
+    stall = writer.stall(begun, ended)
+    return Replacement(fault, leader, ended - begun, stall.seconds if stall else ended - begun)
+
+
+def _read_back(checked: Checked) -> str:
+    if checked.lost:
+        return f"{len(checked.lost)} acknowledged writes are lost, the first is number {checked.lost[0].number}"
+    return f"nobody made {checked.unexplained[:3]}" if checked.unexplained else ""
+
+
+def _told(verdict: Verdict) -> str:
+    return f"the history of {verdict.key} is {verdict.verdict}: {verdict.unplaced[:2]} fit nowhere"
