@@ -6,15 +6,15 @@ from ipaddress import ip_address
 from types import SimpleNamespace
 
 import pytest
+from agent.steps import StepFailed
 from controller_root import DOMAIN, authority
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID as Eku
-
-from agent.steps import StepFailed
-from kubecfn.pki import KeyType
 from member import certificates
 from member.settings import PKI, Me
+
+from kubecfn.pki import KeyType
 
 ME = Me("i-0000000a", "10.20.0.7", DOMAIN, "3.6.16")
 NAMES = ("server", "peer", "healthcheck-client")

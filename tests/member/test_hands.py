@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from controller_root import Rooms
-from real_etcd import until
-
 from agent.steps import StepFailed
+from controller_root import Rooms
 from member import data as member_data
 from member import disk
+from real_etcd import until
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +231,7 @@ def test_data_of_no_known_epoch_stops_everything(rooms, text, what):
 
 
 def test_too_little_room_is_said_before_anything_is_begun(rooms, monkeypatch):
-    """etcd takes 128 MiB before it has written anything; half a member helps nobody."""
+    """Etcd takes 128 MiB before it has written anything; half a member helps nobody."""
     node = rooms.node("i-0000000a")
     monkeypatch.setattr(disk, "free", lambda _: 100 << 20)
     snapshot = Path(node.root / "snapshot.db")

@@ -7,9 +7,8 @@ import urllib.request
 
 import pytest
 from controller_root import DOMAIN, Rooms
-from real_etcd import VERSIONS
-
 from member.settings import Begin, Me, Pace, settings
+from real_etcd import VERSIONS
 
 
 def told(log, message):

@@ -29,7 +29,7 @@ from kubecfn.pki.keys import key_file
 for part in ("common", "controller"):
     sys.path.insert(0, str(data_root("userdata") / part / "usr/local/lib/kubecfn"))
 
-from member import certificates, hands, quiet, settings, units
+from member import certificates, hands, quiet, settings, units  # noqa: E402  it is found by the lines above
 
 UNIT = data_root("userdata") / "controller/etc/systemd/system/etcd.service"
 DOMAIN = "payments.example.com"
@@ -91,7 +91,7 @@ class Node:
 
     @property
     def configuration(self) -> str:
-        """etcd's configuration as it lies there."""
+        """Etcd's configuration as it lies there."""
         return (self.root / settings.FILE).read_text()
 
     def serves(self) -> None:
