@@ -48,6 +48,7 @@ class Function:
             question: ``{"ask": "status"}`` or ``{"ask": "defrag", "instance": "i-…"}``.
 
         Raises:
+            RefusedError: it says why it does not do it; nothing was done.
             SilentError: it could not be asked, did not end in time, failed, or answered what nobody here understands.
             AwsError: AWS refuses the call itself: no right to it, no credentials.
         """
@@ -66,7 +67,10 @@ class Function:
                     raise
                 raise self._silent("did not answer in time") from error
         if answer.get("FunctionError"):
-            raise self._silent(_failure(payload))
+            kind, words = _told(payload)
+            if kind == "RefusedError":
+                raise RefusedError(f"{words}.")
+            raise self._silent(_failure(kind, words))
         return self._understood(payload)
 
     def _understood(self, payload: bytes) -> dict[str, Any]:
@@ -108,14 +112,17 @@ def function(aws: Aws, name: str, cluster: str, *, seconds: float = STATUS_SECON
         return Function(aws.session.client("lambda", region_name=aws.region, config=config), name, cluster)
 
 
-def _failure(payload: bytes) -> str:
-    """Return what became of a function that failed, as a clause."""
+def _told(payload: bytes) -> tuple[str, str]:
+    """Return the kind of a function's failure and its words."""
     try:
         told = json.loads(payload)
-        words = " ".join(str(told.get("errorMessage", "")).split()).rstrip(".")
-        kind = str(told.get("errorType", ""))
+        return str(told.get("errorType", "")), " ".join(str(told.get("errorMessage", "")).split()).rstrip(".")
     except (ValueError, AttributeError):
-        return "failed and did not say why"
+        return "", ""
+
+
+def _failure(kind: str, words: str) -> str:
+    """Return what became of a function that failed, as a clause."""
     if "timed out" in words:
         return f"did not end in time ({words})"
     return f"failed: {kind}: {words}" if kind and words else f"failed: {words or kind or 'it did not say why'}"

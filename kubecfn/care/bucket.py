@@ -15,7 +15,7 @@ from kubecfn.etcd.store import Store, StoreError
 
 _PREFIXES = ("snapshots/", "daily/")
 # A daily copy keeps the end of its original's key.
-_KEY = re.compile(r"(\d{6})[/-](\d{19})-i-[0-9a-z]+\.db$")
+_KEY = re.compile(r"(\d{6})[/-](\d{19})-(i-[0-9a-z]+)\.db$")
 
 
 @contextmanager
@@ -61,4 +61,4 @@ def _choice(entry: dict[str, Any]) -> Choice | None:
     found = _KEY.search(entry["Key"])
     if found is None:
         return None
-    return Choice(entry["Key"], int(found[1]), int(found[2]), int(entry["Size"]), entry["LastModified"])
+    return Choice(entry["Key"], int(found[1]), int(found[2]), int(entry["Size"]), entry["LastModified"], found[3])

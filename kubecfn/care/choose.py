@@ -14,6 +14,7 @@ from typing import Any
 
 from kubecfn.care.words import instant, since, size
 from kubecfn.errors import WrongUseError
+from kubecfn.etcd.snapshots import Snapshot
 
 COLUMNS = ("age", "taken", "epoch", "revision", "size", "kind", "key")
 NEWEST = "newest"
@@ -25,7 +26,7 @@ class Choice:
     """One snapshot that could be restored.
 
     Attributes:
-        epoch, revision: by its key.
+        epoch, revision, instance: by its key.
         size: bytes.
         at: when it was put there.
     """
@@ -35,11 +36,17 @@ class Choice:
     revision: int
     size: int
     at: datetime
+    instance: str = ""
 
     @property
     def daily(self) -> bool:
         """Whether it is a daily copy, which outlives the others."""
         return self.key.startswith(_DAILY)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """It as the node's agent knows snapshots."""
+        return Snapshot(self.key, self.epoch, self.revision, self.instance, self.size, self.at)
 
     def cells(self, now: datetime) -> tuple[str, ...]:
         """Its row below `COLUMNS`."""

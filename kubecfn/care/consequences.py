@@ -22,17 +22,21 @@ class Before:
 
     Attributes:
         stored: the cluster object; None when there is none.
+        reached: the newest epoch there ever was.
         report: how etcd is; None when nobody can say.
         silence: why not.
         controllers: the instances that run and stay.
+        present: the instances that are not terminated: each may hold data.
         newest: the newest snapshot there is.
     """
 
     cluster: str
     stored: Stored | None
+    reached: int
     report: Report | None
     silence: str
     controllers: tuple[str, ...]
+    present: tuple[str, ...]
     newest: Choice
 
 
@@ -47,6 +51,7 @@ class Plan:
     """
 
     before: Before
+    choice: Choice
     verified: Verified
     founder: str
     epoch: int
@@ -65,7 +70,7 @@ class Plan:
 
 def planned(before: Before, choice: Choice, verified: Verified, founder: str, now: datetime) -> Plan:
     """Return what a restore of this snapshot would be."""
-    known = before.stored.epoch if before.stored else before.newest.epoch
+    epoch = max(before.reached, choice.epoch) + 1
     lines = (
         f"{before.cluster} would go back to {choice.key}:",
         f"  epoch {choice.epoch}, revision {choice.revision}, {size(choice.size)}; its bytes were verified just now",
@@ -76,10 +81,10 @@ def planned(before: Before, choice: Choice, verified: Verified, founder: str, no
         "  what Kubernetes made since then outside (volumes, load balancers, names) stays and is nobody's any more",
         "What happens:",
         "  etcd stops on every controller, and the API with it, until the first has restored: seconds to minutes",
-        f"  {founder} restores the snapshot and begins epoch {known + 1} alone; {_others(before, founder)}",
+        f"  {founder} restores the snapshot and begins epoch {epoch} alone; {_others(before, founder)}",
         f"  revisions go on {BUMP:,} higher and everything older counts as compacted: every watch lists anew",
     )
-    return Plan(before, verified, founder, known + 1, lines)
+    return Plan(before, choice, verified, founder, epoch, lines)
 
 
 def _today(before: Before) -> str:
@@ -108,7 +113,7 @@ def _lost(before: Before, choice: Choice, now: datetime) -> str:
 
 
 def _others(before: Before, founder: str) -> str:
-    others = [one for one in before.controllers if one != founder]
+    others = [one for one in before.present if one != founder]
     if not others:
         return "there is no other controller now"
-    return f"{', '.join(others)} set aside the data they hold, whatever it is, and join one by one"
+    return f"{', '.join(others)} first set aside what data they hold, whatever it is, and join one by one"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubecfn.care.ask import SilentError, function
+from kubecfn.care.ask import RefusedError, SilentError, function
 from kubecfn.care.report import MemberRow, Report, parse, settled_but_for_space
 from kubecfn.care.where import Where
 from kubecfn.care.words import size
@@ -21,6 +21,7 @@ from kubecfn.etcd.view import Say
 
 COLUMNS = ("instance", "role", "before", "after", "given back")
 _POLL_SECONDS = 3.0
+_AGAIN_SECONDS = 15.0
 # A member that was defragmented has to load nothing anew: it is back in seconds or something is wrong.
 _PATIENCE_SECONDS = 120.0
 # Longer than any function of ours may run; a large database takes its time.
@@ -103,19 +104,27 @@ def one_by_one(look: Asking, act: Asking, work: Work) -> tuple[Defragmented, ...
     total = len(report.voters)
     while one := next_one(report, {row.instance for row in done}):
         work.tell(Kind.STEP, f"Defragmenting {one.instance} ({one.role}, {len(done) + 1} of {total})")
-        done.append(_defragmented(act, one, done))
+        done.append(_defragmented(act, one, work, done))
         report = _well_again(look, work, done)
     return tuple(done)
 
 
-def _defragmented(act: Asking, one: MemberRow, done: list[Defragmented]) -> Defragmented:
-    try:
-        told = act({"ask": "defrag", "instance": one.instance})
-        return Defragmented(one.instance, one.role, int(told["before"]), int(told["after"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise _stopped(f"{one.instance} answered no sizes", done) from error
-    except (SilentError, AwsError) as error:
-        raise _stopped(f"{one.instance}: {error.message.rstrip('.')}", done) from error
+def _defragmented(act: Asking, one: MemberRow, work: Work, done: list[Defragmented]) -> Defragmented:
+    """Defragment one; what the function refuses was not done, and is asked again while patience lasts."""
+    end = work.clock.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            told = act({"ask": "defrag", "instance": one.instance})
+            return Defragmented(one.instance, one.role, int(told["before"]), int(told["after"]))
+        except RefusedError as error:
+            if work.clock.monotonic() >= end:
+                raise _stopped(error.message.rstrip("."), done) from error
+            work.tell(Kind.NOTE, f"Not yet: {error.message}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise _stopped(f"{one.instance} answered no sizes", done) from error
+        except (SilentError, AwsError) as error:
+            raise _stopped(f"{one.instance}: {error.message.rstrip('.')}", done) from error
+        work.clock.sleep(_AGAIN_SECONDS)
 
 
 def _well_again(look: Asking, work: Work, done: list[Defragmented]) -> Report:

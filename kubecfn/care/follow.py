@@ -70,18 +70,19 @@ def follow(aws: Aws, where: Where, ordered: Ordered, work: Work, *, patience: fl
         AwsError: AWS refuses.
     """
     started = work.clock.monotonic()
-    watched = _Watch(aws, where, ordered, work)
+    watched = _Watch(aws, where, ordered, work, ordered.stored)
     try:
         while True:
             report = watched.once()
             spent = work.clock.monotonic() - started
             if report:
-                stored = ordered.stored
+                stored = watched.stored
                 return Restored(stored.epoch, stored.snapshot, stored.founder, report.reason, spent)
             if spent >= patience:
                 raise UnsettledError(
                     f"The restore stands, but etcd is not settled after {spent:.0f} s: {watched.last}.",
-                    remedy="See how it goes on with kubecfn status, and what the controllers say with kubecfn why.",
+                    remedy="See how it goes on with kubecfn status, and what the controllers say with kubecfn why; a controller "
+                    "that does not answer has to be terminated, the group replaces it.",
                 )
             work.clock.sleep(_POLL_SECONDS)
     except KeyboardInterrupt as interrupt:
@@ -94,15 +95,16 @@ class _Watch:
     where: Where
     ordered: Ordered
     work: Work
+    stored: Stored
     asked: Function | None = None
     last: str = ""
 
     def once(self) -> Report | None:
         """Look once; return the report when it is done."""
         try:
-            stored = self._stored()
-            if stored.established < self.ordered.stored.epoch:
-                self._tell(f"Waiting for {stored.founder} to restore the snapshot")
+            stored = self.stored = self._stored()
+            if stored.established < stored.epoch:
+                self._tell(f"Waiting for {stored.founder} to restore the snapshot{self._first(stored)}")
                 return None
             report = self._report()
         except SilentError as error:
@@ -113,7 +115,7 @@ class _Watch:
                 raise
             self._tell(f"{error.message} Still trying")
             return None
-        if report.settled and report.epoch.get("number") == self.ordered.stored.epoch:
+        if report.settled and report.epoch.get("number") == stored.epoch:
             return report
         self._tell(f"Restored; {len(report.voters)} of {report.size} voters: {report.reason}")
         return None
@@ -122,12 +124,21 @@ class _Watch:
         with reading("reading the cluster object"):
             found = store(self.aws, self.where.bucket, self.where.cluster).read()
         mine = self.ordered.stored
-        if found is None or (found.epoch, found.token) != (mine.epoch, mine.token):
+        # A founder that was terminated is followed by another, in an epoch of its own, with the same order.
+        if found is None or found.epoch < mine.epoch or (found.way, found.snapshot) != (mine.way, mine.snapshot):
             stands = epoch_line(epoch_of(found)) if found else "the cluster object was deleted"
             raise OvertakenError(
                 f"The restore was overtaken: {stands}.", remedy="See how it goes on with: kubecfn status"
             )
         return found
+
+    def _first(self, stored: Stored) -> str:
+        """Return who has not said that older data is set aside; nobody restores before that."""
+        with reading("reading what the controllers say"):
+            said = store(self.aws, self.where.bucket, self.where.cluster).words()
+        spoken = {one for one, word in said.items() if word.get("epoch") == stored.epoch and word.get("index") == 0}
+        missing = sorted(stored.instances.keys() - spoken - {stored.founder})
+        return f"; first {', '.join(missing)} must set data aside, or be terminated" if missing else ""
 
     def _report(self) -> Report:
         if self.asked is None:

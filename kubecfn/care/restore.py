@@ -6,12 +6,11 @@ changed nothing. Source: Amazon S3 User Guide, "Add preconditions to S3 operatio
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kubecfn.care.ask import function
 from kubecfn.care.bucket import choices, reading, store
-from kubecfn.care.choose import chosen
+from kubecfn.care.choose import Choice, chosen
 from kubecfn.care.consequences import Before, Plan, planned
 from kubecfn.care.report import Report, epoch_line, epoch_of
 from kubecfn.care.status import look
@@ -20,9 +19,9 @@ from kubecfn.care.where import Where
 from kubecfn.deploy.aws import Aws
 from kubecfn.deploy.progress import Ask, Kind, Question, Work
 from kubecfn.errors import DeclinedError, KubecfnError, StackError
-from kubecfn.etcd.places import Fleet, NoGroupError
-from kubecfn.etcd.store import Stored, now, written
-from kubecfn.etcd.view import Machine, Start
+from kubecfn.etcd.places import Fleet, NoGroupError, Place
+from kubecfn.etcd.store import Stored, now, ordered
+from kubecfn.etcd.view import Machine
 
 # An instance that enlists meanwhile changes the object too; it is not worth more tries than people have patience.
 _TRIES = 8
@@ -63,10 +62,22 @@ def plan(aws: Aws, where: Where, wanted: str, work: Work) -> Plan:
     work.tell(Kind.STEP, "Looking at the cluster as it is now")
     with reading("reading the cluster object"):
         stored = store(aws, where.bucket, where.cluster).read()
+        reached = _reached(aws, where, stored, listed)
     report, silence = _asked(aws, where)
-    running = controllers(aws, where)
-    before = Before(where.cluster, stored, report, silence, running, listed[0])
+    group = controllers(aws, where)
+    running = tuple(one.instance for one in group if one.staying and one.machine is Machine.RUNNING)
+    present = tuple(one.instance for one in group if one.machine is not Machine.TERMINATED)
+    before = Before(where.cluster, stored, reached, report, silence, running, present, listed[0])
     return planned(before, choice, verified, founder(running, report, where), work.clock.now())
+
+
+def _reached(aws: Aws, where: Where, stored: Stored | None, listed: tuple[Choice, ...]) -> int:
+    """Return the newest epoch there ever was: by the object, or without it by what snapshots and instances say."""
+    if stored:
+        return stored.epoch
+    said = store(aws, where.bucket, where.cluster).words().values()
+    data = [value for word in said for value in (word.get("data"), word.get("epoch")) if isinstance(value, int)]
+    return max([listed[0].epoch, *data])
 
 
 def _asked(aws: Aws, where: Where) -> tuple[Report | None, str]:
@@ -76,8 +87,8 @@ def _asked(aws: Aws, where: Where) -> tuple[Report | None, str]:
         return None, f"how etcd is cannot be said ({error.message.rstrip('.')})"
 
 
-def controllers(aws: Aws, where: Where) -> tuple[str, ...]:
-    """Return the controllers that run and are not told to leave.
+def controllers(aws: Aws, where: Where) -> tuple[Place, ...]:
+    """Return the group's instances, and those that EC2 still remembers.
 
     Raises:
         AwsError: EC2 or auto scaling could not be asked.
@@ -87,10 +98,9 @@ def controllers(aws: Aws, where: Where) -> tuple[str, ...]:
         raise _nobody(where)
     with reading(f"looking at the controllers of {where.cluster}"):
         try:
-            group = Fleet(aws.client("autoscaling"), aws.client("ec2"), where.group).group()
+            return Fleet(aws.client("autoscaling"), aws.client("ec2"), where.group).group().places
         except NoGroupError:
             raise _nobody(where) from None
-    return tuple(one.instance for one in group.places if one.staying and one.machine is Machine.RUNNING)
 
 
 def founder(running: tuple[str, ...], report: Report | None, where: Where) -> str:
@@ -124,13 +134,12 @@ def order(aws: Aws, where: Where, plan: Plan, ask: Ask) -> Ordered:
     if not ask(Question("restore", text, plan.lines, typed=where.cluster)):
         raise DeclinedError("Declined; nothing was restored.")
     kept = store(aws, where.bucket, where.cluster)
-    token = f"{where.cluster}-{plan.epoch}-{secrets.token_hex(8)}"
     with reading("ordering the restore"):
         for _ in range(_TRIES):
             found = kept.read()
             if _epoch(found) != _epoch(plan.before.stored):
                 raise _overtaken(found)
-            new = replacement(found, plan, token, aws.caller)
+            new = replacement(found, plan, plan.before.present, aws.caller)
             stored = kept.create(new) if found is None else kept.replace(found, new)
             if stored:
                 return Ordered(plan, stored)
@@ -140,28 +149,14 @@ def order(aws: Aws, where: Where, plan: Plan, ask: Ask) -> Ordered:
     )
 
 
-def replacement(found: Stored | None, plan: Plan, token: str, by: str) -> Stored:
-    """Return the cluster object that orders the restore.
+def replacement(found: Stored | None, plan: Plan, present: tuple[str, ...], by: str) -> Stored:
+    """Return the cluster object that orders the restore: `kubecfn.etcd.store.ordered`.
 
-    Everyone who was let in stays in: who comes back with older data must be known. Where the object was deleted, the
-    snapshots prove how far the cluster had come.
+    Where the object was deleted, what was kept of it says how far the cluster had come: no data of an epoch that was may
+    look newer than the one that begins.
     """
-    at = written(now())
-    old = found or Stored(plan.epoch - 1, "", "found", established=plan.before.newest.epoch)
-    return replace(
-        old,
-        epoch=plan.epoch,
-        founder=plan.founder,
-        way=Start.RESTORE.value,
-        token=token,
-        snapshot=plan.verified.key,
-        cluster_id="",
-        instances={plan.founder: at, **old.instances},
-        by=by,
-        at=at,
-        ordered=True,
-        etag="",
-    )
+    old = found or Stored(plan.epoch - 1, "", "found", established=plan.epoch - 1)
+    return ordered(old, snapshot=plan.choice.snapshot, founder=plan.founder, present=present, by=by, at=now())
 
 
 def _epoch(stored: Stored | None) -> tuple[int, str] | None:

@@ -191,14 +191,19 @@ def status(where: Where, output: str) -> None:
 @cluster_options
 @output_option
 def why(where: Where, output: str) -> None:
-    """Say why the last operation failed, in one screen."""
+    """Say why the last operation failed, and what went wrong in the cluster lately, in one screen."""
+    from datetime import UTC, datetime
+
+    from kubecfn.care.trouble import lately
     from kubecfn.cli.console import print_json
     from kubecfn.deploy.why import why as look
 
     config = where.config()
-    diagnosis = look(_connect(where, config), config.name, config.name)
+    aws = _connect(where, config)
+    diagnosis = look(aws, config.name, config.name)
+    beside = lately(aws, config.name, datetime.now(UTC), known=[one.reason for one in diagnosis.nodes])
     if output == "json":
-        print_json(diagnosis.to_json())
+        print_json({**diagnosis.to_json(), "lately": beside.to_json()})
         return
-    for line in diagnosis.lines():
+    for line in [*diagnosis.lines(), *beside.lines()]:
         click.echo(line)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import boto3
 import care_cluster as etcd
@@ -44,6 +45,9 @@ class Cluster:
         listed = cloudformation.list_stack_resources(StackName=etcd.CLUSTER)["StackResourceSummaries"]
         self.places = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in listed}
         self.bucket = self.places["BackupBucket"]
+        end = time.monotonic() + 60
+        while len(self.controllers()) < etcd.SIZE and time.monotonic() < end:
+            time.sleep(0.05)
 
     def controllers(self):
         """The instances of the group, in order."""
@@ -51,11 +55,14 @@ class Cluster:
         (group,) = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self.places["Controllers"]])[
             "AutoScalingGroups"
         ]
-        return sorted(one["InstanceId"] for one in group["Instances"])
+        return sorted(one["InstanceId"] for one in group["Instances"] if one["LifecycleState"] == "InService")
 
     def answers(self, status=None, **other):
         """Say what the function answers, one after the other, the last one for ever."""
-        told = {"status": status if isinstance(status, list) else [etcd.report() if status is None else status], **other}
+        told = {
+            "status": status if isinstance(status, list) else [etcd.report() if status is None else status],
+            **other,
+        }
         self.script.write_text(json.dumps({"asked": [], "answers": told}))
 
     def asked(self):

@@ -3,7 +3,7 @@
 import care_cluster as etcd
 import pytest
 
-from kubecfn.care.ask import SilentError
+from kubecfn.care.ask import RefusedError, SilentError
 from kubecfn.care.defrag import UnwellError, one_by_one
 from kubecfn.deploy.progress import Work, silent
 from kubecfn.errors import AwsError
@@ -48,9 +48,10 @@ class Etcd:
         """Answer work."""
         assert question["ask"] == "defrag"
         self.log.append(question["instance"])
-        if isinstance(self.sizes, Exception):
-            raise self.sizes
-        return self.sizes
+        sizes = self.sizes.pop(0) if isinstance(self.sizes, list) else self.sizes
+        if isinstance(sizes, Exception):
+            raise sizes
+        return sizes
 
     @property
     def acted(self):
@@ -160,3 +161,23 @@ def test_an_answer_that_was_lost_stops_and_is_never_asked_again(sizes):
         scripted.defrag()
 
     assert scripted.acted == [A]
+
+
+def test_what_the_function_refuses_is_asked_again_later():
+    """Members that are being changed make it wait; a refusal is known not to have been done."""
+    scripted = Etcd(sizes=[RefusedError("members are being changed right now."), *[{"before": 2, "after": 1}] * 3])
+
+    scripted.defrag()
+
+    assert scripted.acted == [A, A, C, B]
+
+
+def test_a_refusal_that_stays_stops_with_the_functions_own_words():
+    """After two minutes the reason is told, and nobody else is touched."""
+    scripted, clock = Etcd(sizes=RefusedError("members are being changed right now.")), Steps()
+
+    with pytest.raises(UnwellError, match=r"members are being changed right now\. Done so far: nobody"):
+        scripted.defrag(clock)
+
+    assert set(scripted.acted) == {A}
+    assert 120 <= clock.time < 140

@@ -108,4 +108,3 @@ def test_a_function_that_is_not_there_yet_is_said_with_the_remedy(cluster, monke
     assert "has no function EtcdBackup" in out
     assert "kubecfn apply" in out
     assert "epoch: none yet" in out
-

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 CLUSTER = "ledger"
+SIZE = 2
 CONFIG = Path(__file__).parents[2] / "config" / "existing-vpc-private.yaml"
 FOLLOWERS, LEADER = ("i-0aaaaaaaaaaaaaaaa", "i-0cccccccccccccccc"), "i-0bbbbbbbbbbbbbbbb"
 
@@ -25,7 +26,7 @@ def handle(event, context):
 """
 
 
-def template(script, *, function=True, size=2):
+def template(script, *, function=True, size=SIZE):
     """The template as text; without `function` it is a stack of before there was one."""
     role = {
         "Type": "AWS::IAM::Role",
