@@ -45,7 +45,7 @@ def _before_walls(only: tuple[str, ...], *, keep: bool) -> int:
     # Before the walls: behind them there is no way to Debian's packages.
     for release in (ETCD, OLDER_ETCD):
         with console.status(f"Making the machine image with etcd {release}; the first one takes a minute or two …"):
-            image(BUILD, release)
+            image(BUILD, release, lambda line: console.print(line, markup=False))
     arguments = [*only, *(["--keep"] if keep else [])]
     return isolation.run_inside("tests.rehearsal", arguments, BUILD / "rehearsal" / f"run-{os.getpid()}")
 

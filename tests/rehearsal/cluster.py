@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -45,22 +46,26 @@ class Cluster:
         cloud: the embedded AWS.
         machines: the containers.
         resolver: of the VPC.
-        wanted: the configuration as it stands, plain data; `change` changes it.
+        folder: where this account keeps its files.
+        images: of each etcd release, the machine image with it.
+        wanted: the configuration as it stands, plain data, to be changed.
     """
 
     def __init__(self, cloud: EmbeddedAws, machines: NspawnMachines, resolver: Resolver, folder: Path) -> None:
         self.cloud, self.machines, self.resolver = cloud, machines, resolver
-        self._folder = folder
+        self.folder = folder
         self._log = folder / "deploy.log"
         self.wanted: dict[str, Any] = {
             "name": NAME,
             "region": REGION,
             "dns": {"private": True, "domain": "rehearsal.internal.example.com"},
             "network": {"cidr": NETWORK, "nat_gateways": "one"},
-            "controllers": {"count": 3, "instance_type": "m7i.large"},
+            # An hour of the embedded AWS is six minutes here: a busy machine is no failure.
+            "controllers": {"count": 3, "instance_type": "m7i.large", "signal_timeout": "1h"},
             "termination_protection": False,
         }
-        self._aws = connect(REGION)
+        self.images: dict[str, str] = {}
+        self.aws = connect(REGION)
 
     @property
     def config(self) -> Config:
@@ -71,8 +76,8 @@ class Cluster:
         """Return what it stands for, ready to be sent."""
         return make_ready(
             self.config,
-            self._aws,
-            self._folder / "build",
+            self.aws,
+            self.folder / "build",
             source="the rehearsal's configuration",
             clock=self.cloud.clock,
             report=self._write,
@@ -81,7 +86,12 @@ class Cluster:
     def apply(self) -> Outcome:
         """Make the stack what the configuration says."""
         deployment = self.ready().deployment
-        return apply(deployment, self._aws, ask=lambda _: True, clock=self.cloud.clock, report=self._write)
+        return apply(deployment, self.aws, ask=lambda _: True, clock=self.cloud.clock, report=self._write)
+
+    def use(self, etcd: str) -> None:
+        """Want the machine image with this etcd release."""
+        self.wanted["image"] = {"ami": {"x86_64": self.images[etcd]}}
+        self.wanted["etcd"] = etcd
 
     def delete(self) -> None:
         """Delete the stack with its backups.
@@ -90,7 +100,7 @@ class Cluster:
             DidNotHappenError: something is left in the account.
         """
         done = delete(
-            self._aws,
+            self.aws,
             NAME,
             NAME,
             ask=lambda _: True,
@@ -109,6 +119,16 @@ class Cluster:
         wanted = states or ("InService",)
         members = [one for group in groups["AutoScalingGroups"] for one in group["Instances"]]
         return tuple(one["InstanceId"] for one in members if one["LifecycleState"] in wanted)
+
+    def stored(self) -> dict[str, Any]:
+        """Return the cluster object as it lies in the bucket of backups."""
+        s3 = self.cloud.client("s3")
+        resource = self.cloud.client("cloudformation").describe_stack_resource(
+            StackName=NAME, LogicalResourceId="BackupBucket"
+        )
+        bucket = resource["StackResourceDetail"]["PhysicalResourceId"]
+        found: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key="etcd/cluster.json")["Body"].read())
+        return found
 
     def _write(self, progress: Progress) -> None:
         with self._log.open("a", encoding="utf-8") as log:
@@ -154,9 +174,9 @@ def opened(run: Path, build: Path, hub: Hub, *, etcd: tuple[str, ...], name: str
         try:
             cluster = Cluster(cloud, machines, resolver, folder)
             for release in etcd:
-                released[_register(cloud, release)] = release
-            cluster.wanted["image"] = {"ami": {"x86_64": next(iter(released))}}
-            cluster.wanted["etcd"] = etcd[0]
+                cluster.images[release] = _register(cloud, release)
+                released[cluster.images[release]] = release
+            cluster.use(etcd[0])
             yield cluster
         finally:
             machines.end()

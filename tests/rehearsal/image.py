@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubecfn.errors import FileError, KubecfnError
+from kubecfn.errors import KubecfnError
+from kubecfn.local import programs
 
 SUITE = "bookworm"
 # What the units, the agent and whoever looks inside call.
@@ -22,7 +23,6 @@ PACKAGES = "systemd,systemd-sysv,dbus,python3,openssl,iproute2,ca-certificates,p
 PYTHON = "usr/local/lib/python3.11/dist-packages"
 # boto3 and all it needs, each plain Python: copied from the environment whose versions the lock file pins.
 WHEELS = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
-PROGRAMS = ("etcd", "etcdctl", "etcdutl")
 FILES = Path(__file__).with_name("image")
 WANTED = ("cloud-final.service",)
 # Nothing that wakes up by itself belongs into a rehearsal of seconds.
@@ -40,22 +40,19 @@ class Image:
     layers: tuple[Path, ...]
 
 
-def image(build: Path, etcd: str) -> Image:
+def image(build: Path, etcd: str, report: Callable[[str], None] = lambda _: None) -> Image:
     """Return the image with one etcd release, making what is not there yet.
 
     Args:
         build: the project's build folder.
-        etcd: a release, e.g. ``3.6.16``, whose programs lie under ``build/programs/etcd-RELEASE``.
+        etcd: a release that the project pins, e.g. ``3.6.16``.
+        report: is told what takes long.
 
     Raises:
-        KubecfnError: the programs are missing, or the distribution cannot be had.
+        KubecfnError: the programs cannot be built, or the distribution cannot be had.
     """
-    programs = build / "programs" / f"etcd-{etcd}"
-    missing = [name for name in PROGRAMS if not (programs / name).is_file()]
-    if missing:
-        raise FileError(f"{programs} has no {', '.join(missing)}.", remedy=f"Run make etcd, which builds etcd {etcd}.")
     kept = build / "rehearsal"
-    return Image((_baked(kept, programs), distribution(kept)))
+    return Image((_baked(kept, programs.etcd(etcd, report), etcd), distribution(kept)))
 
 
 def distribution(kept: Path) -> Path:
@@ -65,14 +62,14 @@ def distribution(kept: Path) -> Path:
     return _once(kept / f"root-{_hash(recipe)}", _debootstrap)
 
 
-def _baked(kept: Path, programs: Path) -> Path:
+def _baked(kept: Path, built: Path, etcd: str) -> Path:
     """Return the layer that makes the distribution this project's image."""
 
     def bake(target: Path) -> None:
         shutil.copytree(FILES, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         (target / "usr/local/bin").mkdir(parents=True)
-        for name in PROGRAMS:
-            shutil.copy2(programs / name, target / "usr/local/bin" / name)
+        for name in programs.ETCD:
+            shutil.copy2(built / name, target / "usr/local/bin" / name)
         wants = target / "etc/systemd/system/multi-user.target.wants"
         wants.mkdir(parents=True)
         for unit in WANTED:
@@ -80,8 +77,8 @@ def _baked(kept: Path, programs: Path) -> Path:
 
     files = sorted(path for path in FILES.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     recipe = "".join(f"{path.relative_to(FILES)} {path.read_text(encoding='utf-8')}" for path in files)
-    recipe += "".join(f"{name} {(programs / name).stat().st_mtime_ns}" for name in PROGRAMS)
-    return _once(kept / f"image-{programs.name}-{_hash(recipe)}", bake)
+    recipe += "".join(f"{name} {(built / name).stat().st_mtime_ns}" for name in programs.ETCD)
+    return _once(kept / f"image-{etcd}-{_hash(recipe)}", bake)
 
 
 def _copy_packages(target: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from kubecfn.errors import KubecfnError
@@ -43,20 +45,37 @@ def run_inside(module: str, arguments: list[str], run: Path) -> int:
         arguments: its own.
         run: the folder that is removed at the end.
     """
-    walls = ["unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    command = [*walls, "--propagation", "private", "--", sys.executable, "-m", module, *arguments]
+    # Whoever ends this process, by whatever signal, ends everything behind the walls too.
+    walls = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork"]
+    walls += ["--kill-child", "--mount-proc", "--propagation", "private", "--"]
+    command = [*walls, sys.executable, "-m", module, *arguments]
     run.mkdir(parents=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    process = subprocess.Popen(command, env={**os.environ, INSIDE: str(run)})
     try:
-        with subprocess.Popen(command, env={**os.environ, INSIDE: str(run)}) as process:
-            while True:
-                try:
-                    return process.wait()
-                except KeyboardInterrupt:  # the terminal has told it too; it is waited for
-                    continue
+        return _wait(process)
     finally:
-        shutil.rmtree(run, ignore_errors=True)
-        for line in groups.remove():
-            sys.stderr.write(f"left behind: {line}\n")
+        process.kill()
+        process.wait()
+        sweep(run)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # the terminal has told it too; it is waited for
+            continue
+
+
+def sweep(run: Path) -> None:
+    """Remove what namespaces do not take with them: the folder and the control groups."""
+    shutil.rmtree(run, ignore_errors=True)
+    end = time.monotonic() + 10
+    while (left := groups.remove()) and time.monotonic() < end:
+        time.sleep(0.1)
+    for line in left:
+        sys.stderr.write(f"left behind: {line}\n")
 
 
 def inside() -> Path | None:

@@ -14,6 +14,7 @@ from kubecfn.demo_proof import signals, wait_until_dns_names
 
 from .cluster import NAME, Cluster, DidNotHappenError, network, opened
 from .hub import Hub
+from .life import lived
 from .results import Results
 
 ETCD, OLDER_ETCD = "3.6.16", "3.5.35"
@@ -54,27 +55,18 @@ def stack(stage: Stage) -> None:
     """A stack's life under real systemd: created, rolled, one instance rebooted, deleted."""
     with opened(stage.run, stage.build, stage.hub, etcd=(ETCD,), name=stage.name) as cluster:
         with stage.step("create with two workers") as say:
-            cluster.wanted["pools"] = [{"name": "small", "instance_types": ["m7i.large"], "min": 2, "max": 2}]
+            cluster.wanted["pools"] = [{"name": "small", "min": 2, "max": 2, "signal_timeout": "1h"}]
             say(f"{cluster.apply().state.value}, {signals(cluster.cloud, NAME)['SUCCESS']} signals of success")
-        with stage.step("look inside") as say:
-            for instance in cluster.machines.alive:
-                _assert_healthy(cluster, instance)
-            say(f"{len(cluster.machines.alive)} instances: the agent's unit is enabled and runs, no unit failed")
-        with stage.step("names") as say:
-            say(_names(cluster))
-        with stage.step("reset one, as a failed host does") as say:
-            say(_reset_one(cluster))
+        _do(stage, "look inside", lambda: _look_inside(cluster))
+        _do(stage, "names", lambda: _names(cluster))
+        _do(stage, "reset one, as a failed host does", lambda: _reset_one(cluster))
         with stage.step("roll to another instance type") as say:
             before = cluster.controllers()
             cluster.wanted["controllers"]["instance_type"] = "m7i.xlarge"
             say(cluster.apply().state.value)
             if set(before) & set(cluster.controllers()):
                 raise DidNotHappenError(f"{before} were to be replaced; there are {cluster.controllers()}")
-        with stage.step("delete") as say:
-            cluster.delete()
-            if cluster.machines.alive:
-                raise DidNotHappenError(f"still on: {cluster.machines.alive}")
-            say("nothing left in the account, nothing runs")
+        _do(stage, "delete", lambda: _delete(cluster))
 
 
 def _assert_healthy(cluster: Cluster, instance: str) -> None:
@@ -112,4 +104,67 @@ def _reset_one(cluster: Cluster) -> str:
     return f"back with its data; its user data ran {runs} time, it signalled once"
 
 
-SCENARIOS: dict[str, Callable[[Stage], None]] = {"stack": stack}
+def three(stage: Stage) -> None:
+    """Three controllers: founded, rolled, hurt in every way that EC2 knows, and all there at the end."""
+    with opened(stage.run, stage.build, stage.hub, etcd=(ETCD,), name=stage.name) as cluster:
+        with lived(cluster, stage.results) as life:
+            _do(stage, "found three", life.found)
+            _do(stage, "look inside", lambda: _look_inside(cluster))
+            cluster.wanted["controllers"]["instance_type"] = "m7i.xlarge"
+            _do(stage, "roll all, one after another", lambda: life.roll("graceful roll of three"))
+            _do(stage, "kill -9 of the leader's etcd", life.kill_leaders_etcd)
+            _do(stage, "power cut of a follower", lambda: life.cut_power("follower"))
+            _do(stage, "power cut of the leader", lambda: life.cut_power("leader"))
+            _do(stage, "reset all three with their data", life.reset_all)
+            _do(stage, "two of three are lost for good", lambda: life.lose(2))
+            _do(stage, "back up now", life.back_up)
+            _do(stage, "all three are lost for good", lambda: life.lose(3))
+            _do(stage, "read everything back", life.judge)
+        _do(stage, "delete", lambda: _delete(cluster))
+
+
+def five(stage: Stage) -> None:
+    """Five controllers: founded, two lost at once, rolled."""
+    with opened(stage.run, stage.build, stage.hub, etcd=(ETCD,), name=stage.name) as cluster:
+        cluster.wanted["controllers"]["count"] = 5
+        with lived(cluster, stage.results) as life:
+            _do(stage, "found five", life.found)
+            _do(stage, "kill -9 of the leader's etcd", life.kill_leaders_etcd)
+            _do(stage, "power cut of the leader", lambda: life.cut_power("leader"))
+            cluster.wanted["controllers"]["instance_type"] = "m7i.xlarge"
+            _do(stage, "roll all, one after another", lambda: life.roll("graceful roll of five"))
+            _do(stage, "read everything back", life.judge)
+        _do(stage, "delete", lambda: _delete(cluster))
+
+
+def upgrade(stage: Stage) -> None:
+    """From one etcd minor to the next: another machine image, rolled like any other change."""
+    with opened(stage.run, stage.build, stage.hub, etcd=(OLDER_ETCD, ETCD), name=stage.name) as cluster:
+        with lived(cluster, stage.results) as life:
+            _do(stage, f"found three with etcd {OLDER_ETCD}", life.found)
+            cluster.use(ETCD)
+            _do(stage, f"roll to etcd {ETCD}", lambda: life.roll("upgrade roll"))
+            _do(stage, "look at versions", lambda: life.run_only(ETCD))
+            _do(stage, "read everything back", life.judge)
+        _do(stage, "delete", lambda: _delete(cluster))
+
+
+def _do(stage: Stage, name: str, act: Callable[[], str]) -> None:
+    with stage.step(name) as say:
+        say(act())
+
+
+def _look_inside(cluster: Cluster) -> str:
+    for instance in cluster.machines.alive:
+        _assert_healthy(cluster, instance)
+    return f"{len(cluster.machines.alive)} instances: the agent's unit is enabled and runs, no unit failed"
+
+
+def _delete(cluster: Cluster) -> str:
+    cluster.delete()
+    if cluster.machines.alive:
+        raise DidNotHappenError(f"still on: {cluster.machines.alive}")
+    return "nothing left in the account, nothing runs"
+
+
+SCENARIOS: dict[str, Callable[[Stage], None]] = {"stack": stack, "three": three, "five": five, "upgrade": upgrade}
