@@ -32,7 +32,7 @@ def node(tmp_path):
     key.parent.mkdir(parents=True)
     key.write_text("key")
     key.chmod(0o600)
-    return Node(tmp_path, "payments", "controller", "k.example", "1.36.3", "3.6.5", {KEY: "0600"})
+    return Node(tmp_path, "payments", "controller", "k.example", "1.36.3", "3.6.5", 300, {KEY: "0600"})
 
 
 def refused(code, message):
@@ -102,7 +102,7 @@ def test_a_file_that_is_not_as_the_bundle_said_stops_the_boot(node, harm, reason
 
 def test_a_controller_without_any_key_stops_and_a_worker_does_not(tmp_path):
     """Workers hold no key at all; a controller's bundle that names none was packed wrongly."""
-    facts = ("k.example", "1.36.3", "3.6.5", {})
+    facts = ("k.example", "1.36.3", "3.6.5", 300, {})
     boot(Node(tmp_path, "payments", "worker", *facts))
 
     with pytest.raises(StepFailed, match=r"names no key"):
@@ -112,7 +112,7 @@ def test_a_controller_without_any_key_stops_and_a_worker_does_not(tmp_path):
 def test_an_unknown_role_is_named_with_the_known_ones(tmp_path):
     """A bundle of another time says so instead of doing nothing."""
     with pytest.raises(StepFailed, match=r"the role bastion is not one of controller, worker"):
-        boot(Node(tmp_path, "payments", "bastion", "k.example", "1.36.3", "3.6.5", {}))
+        boot(Node(tmp_path, "payments", "bastion", "k.example", "1.36.3", "3.6.5", 300, {}))
     assert set(STEPS) == {"controller", "worker"}
 
 

@@ -360,7 +360,13 @@ class World:
 
         folder = self.folder / node.name
         outside = Outside(
-            FakeHands(self, node), store, FakeFleet(self, node), look_at, lambda at: Peer(self, node, at), clock
+            FakeHands(self, node),
+            store,
+            FakeFleet(self, node),
+            look_at,
+            lambda at: Peer(self, node, at),
+            lambda: Peer(self, node, node.address),
+            clock,
         )
         place = Place(node.name, node.address, node.peer_url, folder)
         node.loop = Loop(

@@ -14,8 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from kubecfn.etcd.journal import say
 
-from . import node
-from .boot import boot
+from . import boot, node
 from .patience import Patience, StoppedError
 from .signals import Stack
 from .steps import StepFailed
@@ -47,44 +46,54 @@ def start(root: Path, stop: threading.Event) -> int:
     if done.returncode == 0:
         return 0
     reason = f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}"
-    return _give_up(_stack(root, stop), StepFailed("start-agent", reason))
+    say("stop", reason, step="start-agent")
+    _tell(_stack(root, node.read_instance(root), stop), StepFailed("start-agent", reason))
+    return 1
 
 
 def run(root: Path, stop: threading.Event) -> int:
-    """Boot, signal, then stay until told to stop."""
+    """Boot, signal, then go on as the role's service until told to stop."""
     try:
-        stack = _stack(root, stop)
+        instance = node.read_instance(root)
+        stack = _stack(root, instance, stop)
     except StepFailed as failed:
         # Who we are is what could not be read: there is nobody to tell but the journal.
         say("stop", failed.reason, step=failed.step)
         return 1
+    service = None
     try:
-        boot(node.read_node(root))
+        here = node.read_node(root)
+        service = boot.service(here, instance, stop, lambda failed: _tell(stack, failed))
+        boot.boot(here, service.steps)
         stack.signal("SUCCESS")
+        service.stay()
     except StepFailed as failed:
-        return _give_up(stack, failed)
+        say("stop", failed.reason, step=failed.step)
+        _tell(stack, failed)
+        return 1
     except (BotoCoreError, ClientError) as error:
         say("stop", f"the stack cannot be told: {error}", step="signal")
         return 1
     except StoppedError:
         say("stop", "told to stop before the boot was done")
         return 0
-    stop.wait()
+    finally:
+        if service:
+            service.close()
     say("stop", "told to stop")
     return 0
 
 
-def _stack(root: Path, stop: threading.Event) -> Stack:
+def _stack(root: Path, instance: node.Instance, stop: threading.Event) -> Stack:
     patience = Patience(float(os.environ.get("KUBECFN_PATIENCE", "120")), stop)
-    return Stack(root, node.read_instance(root), patience)
+    return Stack(root, instance, patience)
 
 
-def _give_up(stack: Stack, failed: StepFailed) -> int:
-    say("stop", failed.reason, step=failed.step)
+def _tell(stack: Stack, failed: StepFailed) -> None:
+    """Tell the stack that a step failed; that it cannot be told is for the journal."""
     try:
         stack.fail(failed)
     except (BotoCoreError, ClientError) as error:
         say("no-signal", f"the stack cannot be told: {error}", step=failed.step)
     except StoppedError:
         say("no-signal", "told to stop before the stack was told", step=failed.step)
-    return 1

@@ -19,7 +19,7 @@ from kubecfn.etcd.store import Stored
 from kubecfn.etcd.view import Boot, Decision, Epoch, Heard, Known, Member, Say, Start
 
 from . import claims, joining, restoring, sight
-from .seams import Ask, Clock, Duty, Fleet, Hands, LookAt, Store
+from .seams import Ask, Clock, Duty, Fleet, Hands, LookAt, Peer, Store
 from .sight import Sight
 
 ESTABLISHED = b"kubecfn/established"
@@ -65,13 +65,14 @@ class Place:
 
 @dataclass(frozen=True)
 class World:
-    """Everything outside of the loop."""
+    """Everything outside of the loop. `own`: this node's etcd, asked in a way that it answers without a quorum too."""
 
     hands: Hands
     store: Store
     fleet: Fleet
     look_at: LookAt
     ask: Ask
+    own: Callable[[], Peer]
     clock: Clock
 
 
@@ -261,7 +262,7 @@ class Loop:
         world, me = self._world, self._me
         words = world.store.words()
         if not claims.ours(seen.stored, me.name) or seen.stored.ordered:
-            peer = world.ask(me.address) if running else None
+            peer = world.own() if running else None
             word = sight.own_word(seen.stored, boot.data if counts else 0, peer, world.fleet, world.clock.now())
             if any(words.get(me.name, {}).get(name, "") != value for name, value in word.items()):
                 self._withdrawn = False

@@ -1,0 +1,81 @@
+"""Where this node is in AWS: its address, its group, its cluster's bucket. Asked of EC2 once, then kept on the disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Dict, List
+
+from agent.patience import Patience
+from agent.steps import StepFailed
+from botocore.exceptions import BotoCoreError, ClientError
+
+from . import disk
+
+STEP = "identity"
+FILE = "var/lib/kubecfn/identity.json"
+GROUP_TAG = "aws:autoscaling:groupName"
+BUCKET_TAG = "kubecfn:backup-bucket"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What never changes in an instance's life, and so is asked once: a node starts again without EC2."""
+
+    instance: str
+    address: str
+    group: str
+    bucket: str
+
+
+def learn(root: Path, instance: str, ec2: Any, patience: Patience) -> Identity:
+    """Return what is kept, or ask EC2 and keep it. A disk that was another instance's says nothing.
+
+    Raises:
+        StepFailed: EC2 refuses or does not answer for as long as patience lasts, or a tag is missing.
+        StoppedError: told to stop meanwhile.
+    """
+    kept = _kept(root / FILE)
+    if kept.get("instance") == instance:
+        return Identity(**kept)
+    found = _made(instance, _described(instance, ec2, patience))
+    disk.write(root / FILE, json.dumps(asdict(found)) + "\n")
+    return found
+
+
+def _kept(path: Path) -> Dict[str, str]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) and set(told) == set(Identity.__dataclass_fields__) else {}
+
+
+def _described(instance: str, ec2: Any, patience: Patience) -> Dict[str, Any]:
+    """Ask by a filter: EC2 answers an id that it does not know yet with nothing, not with an error."""
+    answers: List[Dict[str, Any]] = []
+
+    def ask() -> None:
+        answer = ec2.describe_instances(Filters=[{"Name": "instance-id", "Values": [instance]}])
+        answers.extend(one for each in answer["Reservations"] for one in each["Instances"])
+        if not answers or not answers[0].get("PrivateIpAddress") or GROUP_TAG not in _tags(answers[0]):
+            answers.clear()
+            raise LookupError(f"EC2 does not show {instance} with its address and group yet")
+
+    try:
+        patience.retry(ask, on=(BotoCoreError, ClientError, LookupError), unless=lambda _error: False)
+    except (BotoCoreError, ClientError, LookupError) as error:
+        raise StepFailed(STEP, str(error)) from error
+    return answers[0]
+
+
+def _tags(described: Dict[str, Any]) -> Dict[str, str]:
+    return {one["Key"]: one["Value"] for one in described.get("Tags", [])}
+
+
+def _made(instance: str, described: Dict[str, Any]) -> Identity:
+    tags = _tags(described)
+    if not tags.get(BUCKET_TAG):
+        raise StepFailed(STEP, f"{instance} has no tag {BUCKET_TAG}: its launch template has to name the backup bucket")
+    return Identity(instance, str(described["PrivateIpAddress"]), tags[GROUP_TAG], tags[BUCKET_TAG])

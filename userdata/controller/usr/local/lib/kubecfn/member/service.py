@@ -1,0 +1,218 @@
+"""The member as the agent runs it: the steps of a controller's boot, then its duty for as long as the node lives."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Optional, Tuple
+
+import boto3
+from agent.node import Instance, Node
+from agent.patience import Patience, StoppedError
+from agent.steps import StepFailed
+from botocore.config import Config
+
+from kubecfn.etcd.client import Client, tls
+from kubecfn.etcd.journal import say
+from kubecfn.etcd.look import Silence, look
+from kubecfn.etcd.places import Fleet
+from kubecfn.etcd.store import Store
+
+from . import certificates, identity, units
+from .backups import Backups
+from .hands import SAVED, EtcdHands
+from .loop import Done, Loop, Place, World
+from .quiet import Own
+from .settings import PKI, Me
+
+# Nothing that the loop asks may hold it up for minutes, as botocore's own patience would.
+_CALLS = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
+_DAY = 24 * 3600.0
+# How long something that a person might have to repair is tried before the stack is told.
+_FAILING = 60.0
+
+Fail = Callable[[StepFailed], None]
+
+
+class WallClock:
+    """Time as it is, and waiting that a stop ends."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def now(self) -> datetime:
+        """Return the time of day."""
+        return datetime.now(timezone.utc)
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump."""
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait; True when told to stop."""
+        return self._stop.wait(seconds)
+
+
+class Service:
+    """A controller.
+
+    Args:
+        node: what the bundle says.
+        instance: how this instance speaks to AWS.
+        stop: set when the agent has to end.
+        fail: tells the stack why this node is not healthy, once; the loop goes on all the same.
+        patience: seconds until the stack is told what a settled cluster lacks.
+    """
+
+    def __init__(self, node: Node, instance: Instance, stop: threading.Event, fail: Fail, patience: float) -> None:
+        self._node = node
+        self._instance = instance
+        self._stop = stop
+        self._fail = fail
+        self._clock = WallClock(stop)
+        self._gate = Gate(fail, self._clock.monotonic, patience)
+        self._me: Optional[Me] = None
+        self._hands: Optional[EtcdHands] = None
+        self._loop: Optional[Loop] = None
+
+    @property
+    def steps(self) -> Tuple[Tuple[str, Callable[[Node], str]], ...]:
+        """The steps of the boot, in their order."""
+        return (
+            (identity.STEP, self._learn),
+            (certificates.STEP, self._certify),
+            ("etcd", partial(self._until, "etcd", lambda done: done.serves)),
+            ("settled", partial(self._until, "settled", lambda done: done.settled)),
+        )
+
+    def stay(self) -> None:
+        """Go on until told to stop: serve, back up, heal, renew certificates."""
+        assert self._loop
+        renewed = self._clock.monotonic()
+        while not self._stop.is_set():
+            until = renewed + _DAY
+            self._loop.run(lambda _done, until=until: self._clock.monotonic() > until)  # type: ignore[misc]
+            renewed = self._clock.monotonic()
+            if not self._stop.is_set():
+                self._renew()
+
+    def close(self) -> None:
+        """The agent ends. Under systemd etcd goes on, and hands leadership on by itself when the node goes down."""
+        if self._hands:
+            self._hands.close()
+
+    def _learn(self, node: Node) -> str:
+        patience = Patience(float(os.environ.get("KUBECFN_PATIENCE", "120")), self._stop)
+        found = identity.learn(node.root, self._instance.id, self._client("ec2"), patience)
+        self._me = Me(found.instance, found.address, node.domain, node.etcd)
+        self._loop = self._made(node, found, self._me)
+        return f"{found.address} in {found.group}, whose backups lie in {found.bucket}"
+
+    def _certify(self, node: Node) -> str:
+        assert self._me
+        return certificates.ensure(node.root, self._me)
+
+    def _renew(self) -> None:
+        try:
+            say("certificates", self._certify(self._node))
+        except (StepFailed, OSError) as error:
+            say("no-certificates", str(error))
+
+    def _until(self, step: str, wanted: Callable[[Done], bool], _node: Node) -> str:
+        assert self._loop
+
+        def there(done: Done) -> bool:
+            self._gate.passed(step, done)
+            return wanted(done)
+
+        if not self._loop.run(there):
+            raise StoppedError
+        return self._loop.last.reason
+
+    def _client(self, service: Any) -> Any:
+        return boto3.client(service, region_name=self._instance.region, config=_CALLS)
+
+    def _made(self, node: Node, found: identity.Identity, me: Me) -> Loop:
+        root, clock = node.root, self._clock
+        folder = root / SAVED
+        store = Store(self._client("s3"), found.bucket, node.cluster, clock=clock.now)
+        hands = EtcdHands(
+            root,
+            me,
+            units.units(root),
+            lambda address: _ask(root, address),
+            keep=lambda path, epoch, revision: backups.keep(path, epoch, revision),  # noqa: PLW0108  made below
+            stop=self._stop,
+        )
+        backups = Backups(
+            me,
+            store,
+            lambda address: _ask(root, address),
+            hands,
+            folder=folder,
+            every=float(node.backup_every),
+            clock=clock,
+        )
+        silence = Silence(clock.monotonic)
+        world = World(
+            hands=hands,
+            store=store,
+            fleet=Fleet(self._client("autoscaling"), self._client("ec2"), found.group),
+            look_at=lambda group: look(group, lambda address: _ask(root, address), silence),
+            ask=lambda address: _ask(root, address),
+            own=lambda: Own(_ask(root, me.address), me, _shown(root, "peer")),  # type: ignore[return-value]
+            clock=clock,
+        )
+        self._hands = hands
+        return Loop(Place(me.name, me.address, me.peer_url, folder), world, duty=backups.duty)
+
+
+class Gate:
+    """When the stack is told that this node is not healthy: once, with what is missing.
+
+    Args:
+        fail: tells it.
+        monotonic: seconds that never jump.
+        patience: seconds from the first round until a cluster has to be settled.
+    """
+
+    def __init__(self, fail: Fail, monotonic: Callable[[], float], patience: float) -> None:
+        self._fail = fail
+        self._monotonic = monotonic
+        self._patience = patience
+        self._begun: Optional[float] = None
+        self._failing: Optional[float] = None
+        self._told = False
+
+    def passed(self, step: str, done: Done) -> None:
+        """Look at a round of the boot."""
+        now = self._monotonic()
+        self._begun = now if self._begun is None else self._begun
+        if done.decision != "failed":
+            self._failing = None
+        elif self._failing is None:
+            self._failing = now
+        if done.decision == "stop" or (self._failing is not None and now - self._failing >= _FAILING):
+            self._tell(StepFailed(step, done.reason))
+        elif now - self._begun >= self._patience and not done.settled:
+            minutes = f"{self._patience / 60:.0f} minutes" if self._patience >= 120 else f"{self._patience:.0f} s"  # noqa: PLR2004
+            self._tell(StepFailed(step, f"the cluster has not settled in {minutes}: {done.missing or done.reason}"))
+
+    def _tell(self, failed: StepFailed) -> None:
+        if not self._told:
+            self._told = True
+            self._fail(failed)
+
+
+def _shown(root: Path, name: str) -> Any:
+    """Return what trusts etcd's authority and shows one of this node's certificates, as they are now."""
+    folder = root / PKI
+    return tls(folder / "ca.crt", folder / f"{name}.crt", folder / f"{name}.key")
+
+
+def _ask(root: Path, address: str) -> Client:
+    return Client(address, _shown(root, certificates.CLIENT))
