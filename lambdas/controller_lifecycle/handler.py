@@ -30,16 +30,16 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, int]:
     aws = Aws.connect()
     waiting = aws.waiting_in(settings.group)
     found = leaving(event, settings.hook, waiting)
-    if found.ignored or not waiting:
-        say("ignore", found.ignored or f"there is no group {settings.group}")
-        return {}
     going = is_going(aws.stack_status(settings.stack))
     if going:
         _end_retained(aws, settings.group, going)
-        return settle(
-            aws, settings.hook, found, lambda one: Verdict(Answer.CONTINUE, f"{going}: {one.instance} goes with it")
-        )
-    return _alone(aws, settings, Invocation(context), context.aws_request_id)
+    elif not waiting and not found.ignored:
+        say("ignore", f"there is no group {settings.group}")
+    elif not found.ignored:
+        return _alone(aws, settings, Invocation(context), context.aws_request_id)
+    return settle(
+        aws, settings.hook, found, lambda one: Verdict(Answer.CONTINUE, f"{going}: {one.instance} goes with it")
+    )
 
 
 def _end_retained(aws: Aws, group: str, going: str) -> None:

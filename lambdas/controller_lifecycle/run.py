@@ -101,5 +101,6 @@ def run(eyes: Eyes, hands: Hands, span: Span) -> dict[str, int]:
         if not changed or all(before.get(step.instance) is step.do for step in changed):
             span.pause(PAUSE)
     if course.failed:
-        raise ExceptionGroup("not everything could be done", list(course.failed.values()))
-    return {**course.counts, "waiting": waiting}
+        words = "; ".join(map(str, course.failed.values()))
+        raise ExceptionGroup(f"not everything could be done: {words}", list(course.failed.values()))
+    return {**dict(sorted(course.counts.items())), "waiting": waiting}

@@ -15,7 +15,7 @@ _CHUNK = 1 << 20
 
 
 def read_back(
-    s3: Any, bucket: str, cluster: str, snapshot: Snapshot, may_go_on: Callable[[], bool], most: int = MOST
+    s3: Any, bucket: str, cluster: str, snapshot: Snapshot, *, may_go_on: Callable[[], bool], most: int = MOST
 ) -> int:
     """Read a snapshot as it lies in the bucket; return how many bytes were read.
 

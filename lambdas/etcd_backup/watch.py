@@ -60,7 +60,7 @@ class Watch:
             except Exception as error:  # noqa: BLE001  raised below with what else is wrong
                 errors.append(error)
         if errors:
-            raise ExceptionGroup("etcd's backups need a look", errors)
+            raise ExceptionGroup(f"etcd's backups need a look: {'; '.join(map(str, errors))}", errors)
         return result
 
     def _look(self, errors: list[Exception]) -> Look | None:
@@ -77,7 +77,7 @@ class Watch:
     def _keep(self, newest: Snapshot, at: datetime) -> dict[str, Any]:
         """Read the newest snapshot back, and only then copy it."""
         s3, bucket = self.reach.s3, self.settings.bucket
-        size = read_back(s3, bucket, self.settings.cluster, newest, lambda: self.span.left() > RESERVE)
+        size = read_back(s3, bucket, self.settings.cluster, newest, may_go_on=lambda: self.span.left() > RESERVE)
         if size < newest.size:
             say(
                 "read-in-part",

@@ -27,7 +27,7 @@ def settle(aws: Aws, hook: str, found: Found, decide: Callable[[Leaving], Verdic
         except Exception as error:  # noqa: BLE001  raised below, when every instance had its turn
             errors.append(error)
     if errors:
-        raise ExceptionGroup("hooks were not answered", errors)
+        raise ExceptionGroup(f"hooks were not answered: {'; '.join(map(str, errors))}", errors)
     return counts
 
 

@@ -1,4 +1,5 @@
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -14,52 +15,126 @@ from kubecfn import artifacts
 sys.path.insert(0, str(artifacts.data_root("lambdas")))
 
 REGION = "eu-central-1"
-# Runs as the Lambda runtime does: the unpacked zip first, boto3 behind it, nothing of this repository.
+# Runs as the Lambda runtime does: the unpacked zip first, boto3 behind it, nothing of this repository; one event a line.
 RUNNER = """
-import importlib, json, sys
-code, name, events, repository = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4]
+import importlib, json, os, sys, threading, time
+code, name, repository = sys.argv[1:]
 sys.path[:] = [code, *(path for path in sys.path if path != repository)]
 handle = importlib.import_module(name + ".handler").handle
-own = {module.__file__ for key, module in sys.modules.items() if key.split(".")[0] in ("kubecfn", "hooks", name)}
+packages = ("kubecfn", "hooks", "etcd_access", name)
+own = {module.__file__ for key, module in sys.modules.items() if key.split(".")[0] in packages}
 assert all(file.startswith(code) for file in own), own
-for event in events:
+
+class Context:
+    def __init__(self, request):
+        self.began, self.request = time.monotonic(), request
+        self.aws_request_id = f"request-{os.getpid()}-{time.monotonic_ns()}"
+
+    def get_remaining_time_in_millis(self):
+        used = (time.monotonic() - self.began) * self.request["pace"]
+        return max(0, int((self.request["seconds"] - used) * 1000))
+
+for line in sys.stdin:
+    request = json.loads(line)
+    os.environ.update(request["settings"])
+    end = threading.Timer(request["seconds"] / request["pace"], os._exit, (9,))
+    end.daemon = True
+    end.start()
     try:
-        print("result", json.dumps(handle(event, None)))
+        print("result", json.dumps(handle(request["event"], Context(request))))
     except Exception as error:
-        print("raised", type(error).__name__, *getattr(error, "exceptions", ()), error)
+        print("raised", type(error).__name__, error)
+    end.cancel()
+    print("end", flush=True)
 """
 
 
+class Environment:
+    """A warm execution environment of one function: its unpacked zip in a process of its own, one event at a time."""
+
+    def __init__(self, code, name, session):
+        repository = str(Path(artifacts.__file__).parents[2])
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-B", "-c", RUNNER, str(code), name, repository],
+            env={"PATH": os.environ["PATH"], **variables(session)},
+            cwd=code,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def send(self, event, settings, *, seconds=60, pace=1):
+        """Hand over an event and what the environment variables are from now on; `pace`: how much faster time runs."""
+        request = {"event": event, "settings": settings, "seconds": seconds, "pace": pace}
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+
+    def lines(self):
+        """Return the lines that the invocation wrote, the last of them its outcome; of a killed one, what it wrote till then."""
+        said = list(itertools.takewhile(lambda line: line != "end\n", self.process.stdout))
+        return [line.rstrip("\n") for line in said]
+
+    def close(self):
+        """End it."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def variables(session):
+    """Where AWS is and who is asking."""
+    keys = session.get_credentials().get_frozen_credentials()
+    return {
+        "AWS_ENDPOINT_URL": session.client("sts").meta.endpoint_url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        "AWS_SESSION_TOKEN": keys.token or "",
+    }
+
+
 @pytest.fixture(scope="session")
-def invoke(tmp_path_factory):
-    """Unpack a function's zip and hand events to its handler in a fresh process; return the lines it wrote."""
-    unpacked = {}
+def unpacked(tmp_path_factory):
+    """Unpack every function's zip; return the folders by name."""
+    folders = {}
     for function in artifacts.lambda_zips():
-        unpacked[function.name] = tmp_path_factory.mktemp(function.name)
-        zipfile.ZipFile(io.BytesIO(function.data)).extractall(unpacked[function.name])
+        folders[function.name] = tmp_path_factory.mktemp(function.name)
+        zipfile.ZipFile(io.BytesIO(function.data)).extractall(folders[function.name])
+    return folders
+
+
+@pytest.fixture(scope="session")
+def invoke(unpacked):
+    """Hand events to a function's handler in a fresh process; return the lines it wrote."""
 
     def run(name, settings, events, session):
-        keys = session.get_credentials().get_frozen_credentials()
-        environment = {
-            "PATH": os.environ["PATH"],
-            "AWS_ENDPOINT_URL": session.client("sts").meta.endpoint_url,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": keys.access_key,
-            "AWS_SECRET_ACCESS_KEY": keys.secret_key,
-            "AWS_SESSION_TOKEN": keys.token or "",
-            **settings,
-        }
-        repository = str(Path(artifacts.__file__).parents[2])
-        arguments = [str(unpacked[name]), name, json.dumps(events), repository]
-        command = [sys.executable, "-I", "-B", "-c", RUNNER, *arguments]
-        done = subprocess.run(
-            command, env=environment, cwd=unpacked[name], capture_output=True, text=True, timeout=30, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
+        environment = Environment(unpacked[name], name, session)
+        try:
+            for event in events:
+                environment.send(event, settings)
+            return [line for _ in events for line in environment.lines()]
+        finally:
+            environment.close()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def warm(unpacked):
+    """Start a function's execution environment, or take the one that is warm; a killed one is started anew."""
+    started = {}
+
+    def start(name, session):
+        old = started.get(name)
+        if old is None or old.process.poll() is not None:
+            started[name] = Environment(unpacked[name], name, session)
+        return started[name]
+
+    yield start
+    for environment in started.values():
+        environment.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@ import json
 import sys
 
 import pytest
-from controller_lifecycle import decision as controllers
 from hooks.leaving import Answer, Found, Leaving, Verdict, is_going, leaving
 from hooks.settle import settle
 from worker_lifecycle import decision as workers
@@ -39,14 +38,17 @@ class Hooks:
         self.tags = {}
         self.status = "UPDATE_IN_PROGRESS"
         self.completed = []
+        self.retained = []
+        self.ended = []
         self.refused = set()
 
     def service(self, _world):
-        """Answer the three operations that lifecycle functions call."""
+        """Answer the operations that lifecycle functions call."""
         return Service(
             {
                 ("autoscaling", "DescribeAutoScalingGroups"): self.groups,
                 ("autoscaling", "CompleteLifecycleAction"): self.complete,
+                ("autoscaling", "TerminateInstanceInAutoScalingGroup"): self.end,
                 ("cloudformation", "DescribeStacks"): self.stacks,
             },
             lambda: None,
@@ -67,6 +69,7 @@ class Hooks:
     def group(self, name):
         """Describe one group; it has an instance in service, too."""
         states = {**dict.fromkeys(self.waiting[name], "Terminating:Wait"), "i-0000000f": "InService"}
+        states |= dict.fromkeys(self.retained, "Terminating:Retained")
         return {
             "AutoScalingGroupName": name,
             "Instances": [{"InstanceId": one, "LifecycleState": state} for one, state in states.items()],
@@ -82,6 +85,14 @@ class Hooks:
         self.waiting[group].remove(instance)
         self.completed.append((instance, call.params["LifecycleHookName"], call.params["LifecycleActionResult"]))
         return {}
+
+    def end(self, call):
+        """Note who is ended."""
+        assert call.params["ShouldDecrementDesiredCapacity"] is False
+        self.ended.append(call.params["InstanceId"])
+        return {
+            "Activity": {"ActivityId": "1", "AutoScalingGroupName": GROUP, "Cause": "x", "StatusCode": "InProgress"}
+        }
 
     def stacks(self, call):
         """Describe the one stack, or say that there is none."""
@@ -119,13 +130,22 @@ def run(embedded, invoke):
     return run
 
 
-CONTROLLER = {"GROUP": GROUP, "HOOK": HOOK, "STACK": "payments"}
+ETCD = {
+    "CLUSTER": "payments",
+    "BUCKET": "no-such-bucket",
+    "ARTIFACT_BUCKET": "no-such-bucket",
+    "ETCD_CLIENT_KEY": "payments/functions/etcd-client-0.json",
+    "BACKUP_EVERY": "300",
+}
+CONTROLLER = {"GROUP": GROUP, "HOOK": HOOK, "STACK": "payments", "DISCOVERY": "none", "BUDGET": "900", **ETCD}
 WORKER = {"CLUSTER": "payments", "HOOK": HOOK, "STACK": "payments"}
 
 
-def test_an_event_a_copy_of_it_and_a_schedule_each_end_well(hooks, run):
-    """Events come twice and get lost: a copy is success, and a run by schedule answers whoever still waits."""
+def test_controllers_of_a_stack_that_is_deleted_go_at_once_whatever_etcd_says(hooks, run):
+    """Neither etcd, nor its certificate, nor the bucket is asked; a copy of an event and a schedule each end well."""
     hooks.waiting = {GROUP: ["i-0000000a", "i-0000000b"]}
+    hooks.retained = ["i-0000000e"]
+    hooks.status = "DELETE_IN_PROGRESS"
 
     results, said = run(
         "controller_lifecycle", CONTROLLER, event(), event(), {"source": "aws.events"}, event(group="x")
@@ -138,14 +158,35 @@ def test_an_event_a_copy_of_it_and_a_schedule_each_end_well(hooks, run):
         'result {"answered": 0, "waiting": 0, "late": 0}',
     ]
     assert hooks.completed == [("i-0000000a", HOOK, "CONTINUE"), ("i-0000000b", HOOK, "CONTINUE")]
-    assert [line["decision"] for line in said] == ["CONTINUE", "CONTINUE", "late", "CONTINUE", "ignore"]
-    assert all(line["reason"] for line in said)
+    assert set(hooks.ended) == {"i-0000000e"}
+    decisions = [line["decision"] for line in said if line["decision"] != "terminate"]
+    assert decisions == ["CONTINUE", "CONTINUE", "late", "CONTINUE", "ignore"]
+    assert all("DELETE_IN_PROGRESS" in line["reason"] for line in said if line["decision"] == "CONTINUE")
+
+
+def test_a_controller_of_a_stack_that_lives_is_not_let_go_unseen(hooks, run):
+    """Without a way to ask etcd nothing is answered, and the function fails: silence must never read as success."""
+    hooks.waiting = {GROUP: ["i-0000000a"]}
+
+    results, _ = run("controller_lifecycle", CONTROLLER, event())
+
+    assert results[0].startswith("raised NoSuchBucket")
+    assert hooks.completed == []
+
+
+def test_a_group_that_is_not_there_yet_is_no_error(hooks, run):
+    """The schedule begins before the group is made."""
+    results, said = run("controller_lifecycle", CONTROLLER, {})
+
+    assert results == ['result {"answered": 0, "waiting": 0, "late": 0}']
+    assert said[0]["reason"] == f"there is no group {GROUP}"
 
 
 def test_one_refused_instance_keeps_no_other_waiting_and_is_raised(hooks, run):
     """What AWS refuses ends in an error after every other instance had its turn."""
     hooks.waiting = {GROUP: ["i-0000000a", "i-0000000b"]}
     hooks.refused = {"i-0000000a"}
+    hooks.status = "ROLLBACK_IN_PROGRESS"
 
     results, _ = run("controller_lifecycle", CONTROLLER, {})
 
@@ -191,10 +232,9 @@ def test_workers_of_every_pool_of_this_cluster_and_no_other_are_answered(hooks, 
 def test_only_a_stack_that_takes_the_cluster_away_makes_waiting_pointless(status, going):
     """After a rolled back update the cluster lives on, and its members must leave in order."""
     assert bool(is_going(status)) is going
-    for module in (controllers, workers):
-        verdict = module.decide(ONE, status)
-        assert verdict.answer is Answer.CONTINUE
-        assert ("goes with it" in verdict.reason) is going
+    verdict = workers.decide(ONE, status)
+    assert verdict.answer is Answer.CONTINUE
+    assert ("goes with it" in verdict.reason) is going
 
 
 @pytest.mark.parametrize(
@@ -234,7 +274,8 @@ def test_a_verdict_decides_what_the_hook_is_told(answer, told):
     ("name", "expected"),
     [
         ("etcd_discovery", {"GROUP", "ZONE_ID", "DOMAIN", "TTL"}),
-        ("controller_lifecycle", {"GROUP", "HOOK", "STACK"}),
+        ("controller_lifecycle", {"GROUP", "HOOK", "STACK", "DISCOVERY", "BUDGET", *ETCD}),
+        ("etcd_backup", {"GROUP", *ETCD}),
         ("worker_lifecycle", {"CLUSTER", "HOOK", "STACK"}),
     ],
 )
