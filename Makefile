@@ -12,6 +12,7 @@ CONFIG ?= config/$(NAME).yaml
 REGION ?=
 override CLUSTER := --config $(CONFIG) $(if $(REGION),--region $(REGION))
 ARGS ?=
+FROM ?=
 
 ##@ Look around (no AWS account)
 .PHONY: help
@@ -32,6 +33,7 @@ graph: setup ## draw the stack of NAME: build/NAME/stack.svg
 
 ##@ A cluster on AWS (NAME=payments REGION=eu-central-1)
 .PHONY: config keys template upload dry-run create-cluster update-cluster delete-cluster status why kubeconfig
+.PHONY: backup-now backups restore defrag
 config: setup ## the configuration of NAME with every default written out
 	$(KUBECFN) config show $(CLUSTER)
 keys: setup ## make the offline authorities that are missing; never overwrites
@@ -48,10 +50,19 @@ update-cluster: setup ## the same for a cluster that exists
 	$(KUBECFN) apply $(CLUSTER) $(ARGS)
 delete-cluster: setup ## what goes and what stays, ask, delete, prove that nothing is left
 	$(KUBECFN) delete $(CLUSTER) $(ARGS)
-status: setup ## the stack, its groups and their last signals
+status: setup ## the stack, its groups, and how etcd is
 	$(KUBECFN) status $(CLUSTER) $(ARGS)
 why: setup ## the reason of the last failure in one screen
 	$(KUBECFN) why $(CLUSTER) $(ARGS)
+backup-now: setup ## a backup of etcd now, by its leader
+	$(KUBECFN) backup now $(CLUSTER) $(ARGS)
+backups: setup ## snapshots and daily copies, newest first
+	$(KUBECFN) backup list $(CLUSTER) $(ARGS)
+restore: setup ## FROM=newest (or a key, or 2026-11-21T10:00Z): what is lost, then the cluster's name typed
+	@test -n '$(FROM)' || { echo "Say which snapshot: make restore FROM=newest (make backups shows them)" >&2; exit 2; }
+	$(KUBECFN) restore '$(FROM)' $(CLUSTER) $(ARGS)
+defrag: setup ## etcd's unused pages back to the disk, followers first, the leader last
+	$(KUBECFN) defrag $(CLUSTER) $(ARGS)
 kubeconfig: setup ## admin kubeconfig of NAME, re-issued in the last quarter of its life
 	$(KUBECFN) kubeconfig $(CLUSTER) $(ARGS)
 

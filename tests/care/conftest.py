@@ -102,7 +102,7 @@ def account(tmp_path_factory):
     folder = tmp_path_factory.mktemp("care")
     script = folder / "script.json"
     script.write_text("{}")
-    with EmbeddedAws(workdir=folder, region=REGION, clock=ScaledClock(300), machines=NoMachines()) as aws:
+    with EmbeddedAws(workdir=folder, region=REGION, clock=ScaledClock(30), machines=NoMachines()) as aws:
         yield Cluster(aws, session, script)
 
 

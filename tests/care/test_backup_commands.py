@@ -16,7 +16,7 @@ def agent(cluster):
 
     def begin(answer):
         def serve():
-            while not stop.wait(0.02):
+            while not stop.wait(0.05):
                 found = cluster.store.backup_request()
                 if found and not {"done", "error"} & set(found.fields):
                     told = answer(found) if callable(answer) else answer

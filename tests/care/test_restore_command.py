@@ -30,7 +30,7 @@ def agents(living):
     stop = threading.Event()
 
     def obey():
-        while not stop.wait(0.02):
+        while not stop.wait(0.1):
             found = living.object()
             if found and found.ordered and found.established < found.epoch:
                 living.store.replace(found, dataclasses.replace(found, established=found.epoch))
