@@ -40,6 +40,7 @@ class Life:
     lost: int = 0
     operations: int = 0
     verdicts: dict[str, int] = field(default_factory=dict)
+    panics: int = 0
     flaws: tuple[str, ...] = ()
 
 
@@ -98,6 +99,7 @@ def live(seed: int, count: int, folder: Path | None = None) -> Life:
         len(checked.lost),
         len(clients.history.operations),
         {word: sum(one.verdict == word for one in verdicts) for word in ("ok", "illegal", "unknown")},
+        trio.panics,
         tuple(flaws),
     )
 

@@ -58,6 +58,7 @@ class Trio:
         self.retired: set[str] = set()
         self.silence = Silence(lambda: time.monotonic() * FASTER)
         self.made = 0
+        self.panics = 0
         self.said: list[str] = []
         self._ends = ExitStack()
         self.network: Network | None = None
@@ -69,7 +70,7 @@ class Trio:
             self._ends.callback(self.network.stop)
         self._ends.enter_context(self.cluster)
         first = self.launch()
-        first.start(more=self._flags(first))
+        first.start(more=self.flags(first))
         self.settle()
         for _ in range(SIZE - 1):
             self.launch()
@@ -97,7 +98,8 @@ class Trio:
         first, second, third, last = member.address.split(".")
         return f"{first}.{int(second) - 99}.{third}.{last}"
 
-    def _flags(self, member: EtcdMember) -> tuple[str, ...]:
+    def flags(self, member: EtcdMember) -> tuple[str, ...]:
+        """Return what else its etcd is started with."""
         at = self._inner(member) if self.network else member.address
         clients = f"https://{at}:{CLIENT_PORT},http://{at}:{PLAIN_PORT}"
         return (
@@ -214,7 +216,7 @@ class Trio:
             return False
         known = {url: one.name for one in through.members() for url in one.peer_urls}
         initial = ",".join(f"{own.name if url == own.peer_url else name}={url}" for url, name in known.items())
-        own.start(initial, state="existing", more=self._flags(own))
+        own.start(initial, state="existing", more=self.flags(own))
         return True
 
     def _say(self, what: str) -> None:
