@@ -8,7 +8,13 @@ from troposphere import Template
 
 from kubecfn.config import Config, Found
 from kubecfn.template.budgets import within_limits
-from kubecfn.template.cluster_functions import add_controller_lifecycle, add_discovery, add_worker_lifecycle
+from kubecfn.template.cluster_functions import (
+    add_controller_lifecycle,
+    add_discovery,
+    add_etcd_backup,
+    add_way_to_etcd,
+    add_worker_lifecycle,
+)
 from kubecfn.template.controllers import add_controllers
 from kubecfn.template.dns import add_dns
 from kubecfn.template.emit import emit
@@ -49,7 +55,9 @@ def build(config: Config, found: Found) -> Template:
         storage = add_storage(template, config)
         log = add_log_group(template, config, inputs, storage, logical_id="NodeLogGroup", last="nodes")
         discovery = add_discovery(template, config, inputs, storage, zone)
-        leaving = add_controller_lifecycle(template, config, inputs, storage)
+        to_etcd = add_way_to_etcd(template, config, inputs, network=network, security=security, storage=storage)
+        leaving = add_controller_lifecycle(template, config, inputs, storage, to_etcd)
+        backups = add_etcd_backup(template, config, inputs, storage, to_etcd)
         controllers = add_controllers(
             template,
             config,
@@ -58,8 +66,9 @@ def build(config: Config, found: Found) -> Template:
             security=security,
             api=api,
             log=log,
+            storage=storage,
             volume_keys=keys,
-            triggers=(*discovery, *leaving),
+            triggers=(*discovery, *leaving, *backups),
         )
         draining = add_worker_lifecycle(template, config, inputs, storage)
         pools = add_pools(

@@ -1,22 +1,35 @@
-"""The three functions of a cluster: keep its names true, let controllers leave safely, let workers leave drained."""
+"""The functions of a cluster: keep its names true, let controllers leave safely, watch its backups, let workers leave drained."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from awacs import autoscaling as may_scale
+from awacs import awslambda as may_lambda
 from awacs import cloudformation as may_cfn
-from awacs import ec2 as may_ec2
-from awacs.aws import Allow, Statement
-from troposphere import Ref, StackName, Sub, Template
+from awacs import cloudwatch as may_watch
+from awacs import s3 as may_s3
+from awacs.aws import Action, Allow, Condition, Statement, StringEquals
+from troposphere import GetAtt, Ref, StackName, Sub, Template
 
 from kubecfn.config import Config
+from kubecfn.config.types import seconds
+from kubecfn.template.backup_rights import backup_rights
 from kubecfn.template.dns import Zone
 from kubecfn.template.events import LAUNCHED, TERMINATED, TERMINATING, Trigger, add_trigger
-from kubecfn.template.functions import Function, add_function
+from kubecfn.template.functions import Function, Inside, add_function
 from kubecfn.template.names import CONTROLLERS_GROUP, CONTROLLERS_HOOK, WORKERS_HOOK
-from kubecfn.template.parameters import Inputs
-from kubecfn.template.storage import Storage
+from kubecfn.template.network import Network
+from kubecfn.template.node_role import see_controllers, see_groups
+from kubecfn.template.parameters import Inputs, add_sha256
+from kubecfn.template.security_groups import SecurityGroups
+from kubecfn.template.storage import DAILY, SNAPSHOTS, STATE, Storage
 
 _RECORD_TTL = 30
+# A hook that is not safe to continue for so long is abandoned, and the instance retained: a peer that reboots, or comes
+# back from a restored volume, is back by then.
+_LEAVING_BUDGET = 900
 _THIS_STACK = "arn:${AWS::Partition}:cloudformation:${AWS::Region}:${AWS::AccountId}:stack/${AWS::StackName}/*"
 _GROUPS = (
     "arn:${AWS::Partition}:autoscaling:${AWS::Region}:${AWS::AccountId}"
@@ -24,19 +37,53 @@ _GROUPS = (
 )
 
 
+_DISCOVERY = "EtcdDiscovery"
+
+
+@dataclass(frozen=True)
+class ToEtcd:
+    """How functions reach etcd.
+
+    Attributes:
+        inside: subnets and a security group from which members answer.
+        rights: to read the certificate that members ask for.
+        environment: where that, the group and the backups are.
+    """
+
+    inside: Inside
+    rights: Sequence[Statement]
+    environment: Mapping[str, object]
+
+
+def add_way_to_etcd(
+    template: Template, config: Config, inputs: Inputs, *, network: Network, security: SecurityGroups, storage: Storage
+) -> ToEtcd:
+    """Add the parameter that pins the functions' certificate, and return how they reach etcd."""
+    add_sha256(template, "EtcdClientSha256", "the certificate by which functions reach etcd")
+    key = f"{config.name}/functions/etcd-client-${{EtcdClientSha256}}.json"
+    certificate = Sub(f"arn:${{AWS::Partition}}:s3:::${{ArtifactBucket}}/{key}")
+    environment = {
+        "GROUP": CONTROLLERS_GROUP,
+        "CLUSTER": config.name,
+        "BUCKET": storage.backup_bucket,
+        "ARTIFACT_BUCKET": inputs.artifact_bucket,
+        "ETCD_CLIENT_KEY": Sub(key),
+        "BACKUP_EVERY": f"{seconds(config.backup.every)}",
+    }
+    return ToEtcd(
+        Inside(network.private_subnets, security.functions, (*network.ready, *security.function_rules)),
+        [Statement(Sid="ReadCertificate", Effect=Allow, Action=[may_s3.GetObject], Resource=[certificate])],
+        environment,
+    )
+
+
 def add_discovery(template: Template, config: Config, inputs: Inputs, storage: Storage, zone: Zone) -> tuple[str, ...]:
     """Add the function that keeps the zone's etcd records equal to the controllers that exist."""
-    look = Statement(
-        Sid="SeeControllers",
-        Effect=Allow,
-        Action=[may_scale.DescribeAutoScalingGroups, may_ec2.DescribeInstances],
-        Resource=["*"],  # neither has resource-level permissions (Service Authorization Reference)
-    )
     function = Function(
-        logical_id="EtcdDiscovery",
+        logical_id=_DISCOVERY,
         folder="etcd_discovery",
         purpose="Keeps the zone's etcd records equal to the controllers that exist.",
-        rights=[look, zone.edit_records],
+        rights=[see_controllers(), zone.edit_records],
         environment={
             "GROUP": CONTROLLERS_GROUP,
             "ZONE_ID": zone.id,
@@ -51,14 +98,35 @@ def add_discovery(template: Template, config: Config, inputs: Inputs, storage: S
     return add_trigger(template, function.logical_id, arn, trigger)
 
 
-def add_controller_lifecycle(template: Template, config: Config, inputs: Inputs, storage: Storage) -> tuple[str, ...]:
-    """Add the function that answers the controllers' terminating hook."""
+def add_controller_lifecycle(
+    template: Template, config: Config, inputs: Inputs, storage: Storage, to_etcd: ToEtcd
+) -> tuple[str, ...]:
+    """Add the function that answers the controllers' terminating hook once etcd can do without the one that leaves."""
+    group = Sub(f"{_GROUPS}-controllers")
+    more = [may_scale.RecordLifecycleActionHeartbeat, may_scale.TerminateInstanceInAutoScalingGroup]
+    tell = Statement(
+        Sid="TellDiscovery", Effect=Allow, Action=[may_lambda.InvokeFunction], Resource=[GetAtt(_DISCOVERY, "Arn")]
+    )
+    backups = backup_rights(
+        storage,
+        read=[STATE],
+        write=[f"{STATE}{folder}/" for folder in ("leases", "leaving", "requests")],
+        also_decrypt=inputs.artifact_key_arn,
+    )
     function = Function(
         logical_id="ControllerLifecycle",
         folder="controller_lifecycle",
         purpose="Lets a controller leave when etcd can do without it.",
-        rights=_answer_hooks(Sub(f"{_GROUPS}-controllers")),
-        environment={"GROUP": CONTROLLERS_GROUP, "HOOK": CONTROLLERS_HOOK, "STACK": StackName},
+        rights=[see_controllers(), *_answer_hooks(group, more), tell, *to_etcd.rights, *backups],
+        environment={
+            **to_etcd.environment,
+            "HOOK": CONTROLLERS_HOOK,
+            "STACK": StackName,
+            "DISCOVERY": Ref(_DISCOVERY),
+            "BUDGET": f"{_LEAVING_BUDGET}",
+        },
+        timeout=120,
+        vpc=to_etcd.inside,
     )
     arn = add_function(template, config, inputs, storage, function)
     trigger = Trigger(
@@ -67,6 +135,36 @@ def add_controller_lifecycle(template: Template, config: Config, inputs: Inputs,
         "rate(1 minute)",
     )
     return add_trigger(template, function.logical_id, arn, trigger)
+
+
+def add_etcd_backup(
+    template: Template, config: Config, inputs: Inputs, storage: Storage, to_etcd: ToEtcd
+) -> tuple[str, ...]:
+    """Add the function that reads backups back, keeps one a day, and tells how etcd is."""
+    # PutMetricData knows no resource but its namespace (Service Authorization Reference, "Amazon CloudWatch").
+    publish = Statement(
+        Sid="PublishMetrics",
+        Effect=Allow,
+        Action=[may_watch.PutMetricData],
+        Resource=["*"],
+        Condition=Condition(StringEquals({"cloudwatch:namespace": "kubecfn"})),
+    )
+    backups = backup_rights(
+        storage, read=[STATE, SNAPSHOTS], write=[f"{STATE}leases/", DAILY], also_decrypt=inputs.artifact_key_arn
+    )
+    function = Function(
+        logical_id="EtcdBackup",
+        folder="etcd_backup",
+        purpose="Reads etcd's backups back, keeps one a day, tells how etcd is.",
+        rights=[see_controllers(), publish, *to_etcd.rights, *backups],
+        environment=to_etcd.environment,
+        # Snapshots are read whole: a minute for some GB at the speed that so much memory brings.
+        timeout=240,
+        memory=512,
+        vpc=to_etcd.inside,
+    )
+    arn = add_function(template, config, inputs, storage, function)
+    return add_trigger(template, function.logical_id, arn, Trigger((), {}, "rate(5 minutes)"))
 
 
 def add_worker_lifecycle(template: Template, config: Config, inputs: Inputs, storage: Storage) -> tuple[str, ...]:
@@ -78,7 +176,7 @@ def add_worker_lifecycle(template: Template, config: Config, inputs: Inputs, sto
         folder="worker_lifecycle",
         purpose="Lets a worker leave when its pods have moved.",
         # CloudFormation names a group after stack and logical id, and every pool's logical id begins with Pool.
-        rights=_answer_hooks(Sub(f"{_GROUPS}-Pool*")),
+        rights=[see_groups(), *_answer_hooks(Sub(f"{_GROUPS}-Pool*"))],
         environment={"CLUSTER": config.name, "HOOK": WORKERS_HOOK, "STACK": StackName},
     )
     arn = add_function(template, config, inputs, storage, function)
@@ -86,11 +184,9 @@ def add_worker_lifecycle(template: Template, config: Config, inputs: Inputs, sto
     return add_trigger(template, function.logical_id, arn, trigger)
 
 
-def _answer_hooks(groups: Ref | Sub) -> list[Statement]:
+def _answer_hooks(groups: Ref | Sub, more: Sequence[Action] = ()) -> list[Statement]:
+    answer = [may_scale.CompleteLifecycleAction, *more]
     return [
-        Statement(
-            Sid="SeeGroups", Effect=Allow, Action=[may_scale.DescribeAutoScalingGroups], Resource=["*"]
-        ),  # no resource-level permission
-        Statement(Sid="AnswerHooks", Effect=Allow, Action=[may_scale.CompleteLifecycleAction], Resource=[groups]),
+        Statement(Sid="AnswerHooks", Effect=Allow, Action=answer, Resource=[groups]),
         Statement(Sid="SeeStack", Effect=Allow, Action=[may_cfn.DescribeStacks], Resource=[Sub(_THIS_STACK)]),
     ]

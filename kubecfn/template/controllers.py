@@ -14,9 +14,10 @@ from kubecfn.template.load_balancer import Api
 from kubecfn.template.logs import LogGroup
 from kubecfn.template.names import CONTROLLERS_GROUP, CONTROLLERS_HOOK
 from kubecfn.template.network import Network
-from kubecfn.template.node_role import add_node_role
+from kubecfn.template.node_role import add_controller_role
 from kubecfn.template.parameters import CONTROLLERS, INSTANCE_TYPE_PATTERN, Inputs, add_parameter, add_sha256
 from kubecfn.template.security_groups import SecurityGroups
+from kubecfn.template.storage import Storage
 from kubecfn.template.tags import role
 
 GROUP = "Controllers"
@@ -46,6 +47,7 @@ def add_controllers(
     security: SecurityGroups,
     api: Api,
     log: LogGroup,
+    storage: Storage,
     volume_keys: Mapping[str, Ref],
     triggers: tuple[str, ...],
 ) -> Controllers:
@@ -59,12 +61,13 @@ def add_controllers(
         security: their security group and its rules.
         api: where they register.
         log: the nodes' log group.
+        storage: where their etcd keeps state and snapshots.
         volume_keys: parameters of customer-managed keys by the key's ARN.
         triggers: logical ids of what their hook and their records need to be answered.
     """
     add_sha256(template, "ControllerBundleSha256", "the controllers' bundle")
-    profile = add_node_role(template, config, inputs, log, "controller")
-    node = Node("controller", profile, security.controllers, log, inputs, volume_keys)
+    profile = add_controller_role(template, config, inputs, log, storage)
+    node = Node("controller", profile, security.controllers, log, inputs, volume_keys, storage.backup_bucket)
     machine = _machine(template, config, volume_keys)
     launch = add_launch_template(template, config, node, GROUP, machine)
     before = (*network.ready, *security.controller_rules, *api.ready, *triggers)

@@ -21,7 +21,7 @@ class Trigger:
     """When a function is invoked.
 
     Attributes:
-        detail_types: of events from aws.autoscaling.
+        detail_types: of events from aws.autoscaling; empty for a schedule alone.
         detail: what the event's detail must say.
         every: rate expression, ``rate(5 minutes)``.
     """
@@ -33,30 +33,22 @@ class Trigger:
 
 def add_trigger(template: Template, function: str, arn: GetAtt, trigger: Trigger) -> tuple[str, ...]:
     """Add rule, schedule and the permissions for both; return the logical ids after which events arrive."""
-    pattern = {"source": ["aws.autoscaling"], "detail-type": list(trigger.detail_types), "detail": dict(trigger.detail)}
-    rule = template.add_resource(
-        events.Rule(
-            f"{function}Rule",
-            Description="Auto scaling events",
-            EventPattern=pattern,
-            Targets=[events.Target(Id=function, Arn=arn)],
-        )
-    )
-    schedule = template.add_resource(
-        events.Rule(
-            f"{function}Schedule",
-            Description="In case an event is lost",
-            ScheduleExpression=trigger.every,
-            Targets=[events.Target(Id=function, Arn=arn)],
-        )
-    )
-    return (
-        _permit(template, f"{function}Permission", function, rule),
-        _permit(template, f"{function}SchedulePermission", function, schedule),
-    )
+    targets = [events.Target(Id=function, Arn=arn)]
+    rules = []
+    if trigger.detail_types:
+        pattern = {
+            "source": ["aws.autoscaling"],
+            "detail-type": list(trigger.detail_types),
+            "detail": dict(trigger.detail),
+        }
+        rules.append(events.Rule(f"{function}Rule", Description="Events", EventPattern=pattern, Targets=targets))
+    why = "In case an event is lost" if rules else "All that invokes it"
+    rules.append(events.Rule(f"{function}Schedule", Description=why, ScheduleExpression=trigger.every, Targets=targets))
+    return tuple(_permit(template, function, template.add_resource(rule)) for rule in rules)
 
 
-def _permit(template: Template, name: str, function: str, rule: events.Rule) -> str:
+def _permit(template: Template, function: str, rule: events.Rule) -> str:
+    name = f"{rule.title.removesuffix('Rule')}Permission"
     template.add_resource(
         awslambda.Permission(
             name,

@@ -12,7 +12,7 @@ from kubecfn.config import Config, Volume
 from kubecfn.node.bootstrap import user_data_template
 from kubecfn.template.logs import LogGroup
 from kubecfn.template.parameters import KEY_ARN_PATTERN, VERSIONS, Inputs, add_parameter
-from kubecfn.template.tags import CLUSTER_TAG, ROLE_TAG, owned, role
+from kubecfn.template.tags import BACKUP_BUCKET_TAG, CLUSTER_TAG, ROLE_TAG, owned, role
 
 _ROOT_DEVICE = "/dev/xvda"
 
@@ -28,6 +28,7 @@ class Node:
         log: the nodes' log group.
         inputs: versions, images, artifacts.
         volume_keys: parameters of customer-managed keys by the key's ARN.
+        backup_bucket: where a controller keeps etcd's state and snapshots; None for workers.
     """
 
     role: Literal["controller", "worker"]
@@ -36,6 +37,7 @@ class Node:
     log: LogGroup
     inputs: Inputs
     volume_keys: Mapping[str, Ref]
+    backup_bucket: Ref | None = None
 
 
 @dataclass(frozen=True)
@@ -118,11 +120,13 @@ def add_volume_keys(template: Template, config: Config) -> dict[str, Ref]:
 def _tagged(config: Config, node: Node, group: str) -> list[ec2.TagSpecifications]:
     """Tag instances with their versions (the group adds its own tags) and volumes with all that finds them.
 
-    Another version is so another launch template: the change set shows it and the nodes roll.
+    A controller finds its bucket by its own tag, since no name of it could be in the bundle. Another version is so another launch template: the change set shows it and the nodes roll.
     """
     versions: dict[str, object] = {"kubecfn:kubernetes": node.inputs.kubernetes_version}
     if node.role == "controller":
         versions["kubecfn:etcd"] = node.inputs.etcd_version
+    if node.backup_bucket:
+        versions[BACKUP_BUCKET_TAG] = node.backup_bucket
     volume = owned(config, group, {CLUSTER_TAG: config.name, ROLE_TAG: node.role})
     return [
         ec2.TagSpecifications(ResourceType="instance", Tags=Tags(versions)),

@@ -1,35 +1,63 @@
-"""What a node may do in AWS: read its own role's bundle, write its log, tell CloudFormation how it went."""
+"""What a node may do in AWS, and for a controller what its etcd member may: see the group, keep state and snapshots."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from awacs import autoscaling as may_scale
 from awacs import cloudformation as may_cfn
+from awacs import ec2 as may_ec2
 from awacs import kms as may_kms
 from awacs import s3 as may_s3
-from awacs.aws import Allow, Condition, PolicyDocument, Principal, Statement, StringEquals
+from awacs.aws import Allow, PolicyDocument, Principal, Statement
 from awacs.sts import AssumeRole
 from troposphere import GetAtt, Ref, Sub, Template, iam
 
 from kubecfn.config import Config
+from kubecfn.template.backup_rights import backup_rights, through_s3
 from kubecfn.template.logs import LogGroup
 from kubecfn.template.parameters import Inputs
+from kubecfn.template.storage import SNAPSHOTS, STATE, Storage
 from kubecfn.template.tags import role
 
 # China's EC2 has its own suffix; functions' and events' services have the same name in every partition (functions.py).
 EC2_SERVICE = Sub("ec2.${AWS::URLSuffix}")
 
 
-def add_node_role(template: Template, config: Config, inputs: Inputs, log: LogGroup, role_name: str) -> GetAtt:
-    """Add role and profile of a kind of node, and return the profile's ARN.
+def add_worker_role(template: Template, config: Config, inputs: Inputs, log: LogGroup) -> GetAtt:
+    """Add the workers' role and profile, and return the profile's ARN."""
+    decrypt = through_s3("DecryptThroughS3", may_kms.Decrypt, [inputs.artifact_key_arn])
+    return _add_role(template, config, "worker", [decrypt, log.write])
 
-    Args:
-        template: the stack.
-        config: the cluster.
-        inputs: where the bundles are.
-        log: the nodes' log group.
-        role_name: ``controller`` or ``worker``, which is also the bundle it may read.
+
+def add_controller_role(template: Template, config: Config, inputs: Inputs, log: LogGroup, storage: Storage) -> GetAtt:
+    """Add the controllers' role and profile, and return the profile's ARN."""
+    kept = (STATE, SNAPSHOTS)
+    backups = backup_rights(storage, read=kept, write=kept, also_decrypt=inputs.artifact_key_arn)
+    return _add_role(template, config, "controller", [see_controllers(), *backups, log.write])
+
+
+def see_groups() -> Statement:
+    """Return the right to see who is in a group, which has no resource-level permissions.
+
+    Source: Service Authorization Reference, "Amazon EC2 Auto Scaling".
     """
+    return Statement(Sid="SeeGroups", Effect=Allow, Action=[may_scale.DescribeAutoScalingGroups], Resource=["*"])
+
+
+def see_controllers() -> Statement:
+    """Return the right to see who is in a group and where; neither call has resource-level permissions.
+
+    Source: Service Authorization Reference, "Amazon EC2 Auto Scaling" and "Amazon EC2".
+    """
+    calls = [may_scale.DescribeAutoScalingGroups, may_ec2.DescribeInstances]
+    return Statement(Sid="SeeControllers", Effect=Allow, Action=calls, Resource=["*"])
+
+
+def _add_role(template: Template, config: Config, role_name: str, more: Sequence[Statement]) -> GetAtt:
+    """Add role and profile of a kind of node; its name is also that of the bundle it may read."""
     prefix = role_name.capitalize()
-    rights = [_read_bundle(config, role_name), _decrypt_bundle(inputs), _signal(), log.write]
+    rights = [_read_bundle(config, role_name), _signal(), *more]
     policy = iam.Policy(PolicyName=role_name, PolicyDocument=PolicyDocument(Version="2012-10-17", Statement=rights))
     node = template.add_resource(
         iam.Role(
@@ -54,17 +82,6 @@ def assumed_by(service: str | Sub) -> PolicyDocument:
 def _read_bundle(config: Config, role_name: str) -> Statement:
     own = Sub(f"arn:${{AWS::Partition}}:s3:::${{ArtifactBucket}}/{config.name}/{role_name}/*")
     return Statement(Sid="ReadOwnBundle", Effect=Allow, Action=[may_s3.GetObject], Resource=[own])
-
-
-def _decrypt_bundle(inputs: Inputs) -> Statement:
-    through_s3 = StringEquals({"kms:ViaService": Sub("s3.${AWS::Region}.${AWS::URLSuffix}")})
-    return Statement(
-        Sid="DecryptThroughS3",
-        Effect=Allow,
-        Action=[may_kms.Decrypt],
-        Resource=[inputs.artifact_key_arn],
-        Condition=Condition(through_s3),
-    )
 
 
 def _signal() -> Statement:

@@ -14,7 +14,7 @@ from kubecfn.template.launch_template import Machine, Node, add_launch_template,
 from kubecfn.template.logs import LogGroup
 from kubecfn.template.names import WORKERS_HOOK, PoolGroup, pool_groups, pool_id
 from kubecfn.template.network import Network
-from kubecfn.template.node_role import add_node_role
+from kubecfn.template.node_role import add_worker_role
 from kubecfn.template.parameters import INSTANCE_TYPE_PATTERN, POOLS, Inputs, add_parameter, add_sha256
 from kubecfn.template.security_groups import SecurityGroups
 from kubecfn.template.tags import role
@@ -56,7 +56,7 @@ def add_pools(
     if not config.pools or security.workers is None:
         return ()
     add_sha256(template, "WorkerBundleSha256", "the workers' bundle")
-    profile = add_node_role(template, config, inputs, log, "worker")
+    profile = add_worker_role(template, config, inputs, log)
     node = Node("worker", profile, security.workers, log, inputs, volume_keys)
     before = (*controllers.ready, *security.worker_rules, *triggers)
     groups = pool_groups(config, network)

@@ -1,4 +1,4 @@
-"""Who may talk to whom: three security groups and one table of rules between them."""
+"""Who may talk to whom: a security group for each kind of party and one table of rules between them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ _ALL = "-1"
 _API = "ApiSecurityGroup"
 _CONTROLLERS = "ControllerSecurityGroup"
 _WORKERS = "WorkerSecurityGroup"
+_FUNCTIONS = "EtcdFunctionsSecurityGroup"
 _GROUPS = {
     _API: ("Load balancer of the Kubernetes API", "api"),
     _CONTROLLERS: ("Controllers", "controllers"),
     _WORKERS: ("Workers of every pool", "workers"),
+    _FUNCTIONS: ("Functions that ask etcd", "etcd-functions"),
 }
 
 
@@ -46,6 +48,7 @@ _AMONG_CONTROLLERS = (
         "ApiServersFromControllers", _CONTROLLERS, _CONTROLLERS, "tcp", API_PORT, API_PORT, "Pods reach any API server."
     ),
     Rule("EtcdFromControllers", _CONTROLLERS, _CONTROLLERS, "tcp", 2379, 2380, "etcd members talk to each other."),
+    Rule("EtcdFromFunctions", _CONTROLLERS, _FUNCTIONS, "tcp", 2379, 2379, "Functions ask and change etcd's members."),
     Rule(
         "KubeletFromControllers", _CONTROLLERS, _CONTROLLERS, "tcp", _KUBELET, _KUBELET, "API servers reach kubelets."
     ),
@@ -71,20 +74,24 @@ class SecurityGroups:
         api: the load balancer's.
         controllers: the controllers'.
         workers: the workers'; None without pools.
-        controller_rules: logical ids of the rules among controllers and the load balancer.
+        functions: that of the functions that reach etcd.
+        controller_rules: logical ids of the rules among controllers, the load balancer and functions.
         worker_rules: logical ids of the rules from and to workers.
+        function_rules: logical ids of the rules from functions.
     """
 
     api: GetAtt
     controllers: GetAtt
     workers: GetAtt | None
+    functions: GetAtt
     controller_rules: tuple[str, ...]
     worker_rules: tuple[str, ...]
+    function_rules: tuple[str, ...]
 
 
 def add_security_groups(template: Template, config: Config, network: Network) -> SecurityGroups:
     """Add the groups first and the rules between them after, since they name each other."""
-    names = (_API, _CONTROLLERS, _WORKERS) if config.pools else (_API, _CONTROLLERS)
+    names = (_API, _CONTROLLERS, *((_WORKERS,) if config.pools else ()), _FUNCTIONS)
     for name in names:
         _add_group(template, config, network, name)
     _add_outside_rules(template, config, network)
@@ -94,8 +101,10 @@ def add_security_groups(template: Template, config: Config, network: Network) ->
         api=GetAtt(_API, "GroupId"),
         controllers=GetAtt(_CONTROLLERS, "GroupId"),
         workers=GetAtt(_WORKERS, "GroupId") if config.pools else None,
+        functions=GetAtt(_FUNCTIONS, "GroupId"),
         controller_rules=tuple(among),
         worker_rules=tuple(workers),
+        function_rules=tuple(rule.name for rule in _AMONG_CONTROLLERS if rule.source == _FUNCTIONS),
     )
 
 

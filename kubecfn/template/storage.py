@@ -13,6 +13,7 @@ from kubecfn.config import Config
 from kubecfn.config.types import seconds
 from kubecfn.template.tags import role
 
+STATE = "etcd/"
 SNAPSHOTS = "snapshots/"
 DAILY = "daily/"
 _DAY = 86400
@@ -147,6 +148,8 @@ def _backup_bucket(config: Config, key_arn: GetAtt) -> s3.Bucket:
             Rules=[
                 _expire("Snapshots", SNAPSHOTS, seconds(config.backup.keep) // _DAY),
                 _expire("Daily", DAILY, seconds(config.backup.daily) // _DAY),
+                # Written over often; the newest version of each is never touched.
+                _forget("State", STATE),
             ]
         ),
         Metadata=role("etcd snapshots, and which etcd cluster is the living one."),
@@ -156,11 +159,15 @@ def _backup_bucket(config: Config, key_arn: GetAtt) -> s3.Bucket:
 
 
 def _expire(name: str, prefix: str, days: int) -> s3.LifecycleRule:
-    return s3.LifecycleRule(
-        Id=name,
-        Status="Enabled",
-        Prefix=prefix,
+    return _forget(
+        name,
+        prefix,
         ExpirationInDays=days,
-        NoncurrentVersionExpiration=s3.NoncurrentVersionExpiration(NoncurrentDays=_NONCURRENT_DAYS),
         AbortIncompleteMultipartUpload=s3.AbortIncompleteMultipartUpload(DaysAfterInitiation=1),
     )
+
+
+def _forget(name: str, prefix: str, **more: object) -> s3.LifecycleRule:
+    """Return a rule that ends what was written over or deleted."""
+    noncurrent = s3.NoncurrentVersionExpiration(NoncurrentDays=_NONCURRENT_DAYS)
+    return s3.LifecycleRule(Id=name, Status="Enabled", Prefix=prefix, NoncurrentVersionExpiration=noncurrent, **more)

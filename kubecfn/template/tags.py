@@ -11,6 +11,7 @@ from kubecfn.config import Config
 
 CLUSTER_TAG = "kubecfn:cluster"
 ROLE_TAG = "kubecfn:role"
+BACKUP_BUCKET_TAG = "kubecfn:backup-bucket"
 
 
 def named(name: str) -> Tags:

@@ -10,7 +10,7 @@ import sys
 import pytest
 from made_templates import ROOT
 
-from kubecfn.template.rules.view import as_list
+from kubecfn.template.rules.view import as_list, target
 
 NODE_RIGHTS = {
     "s3:GetObject",
@@ -26,10 +26,36 @@ HOOK_RIGHTS = {
     "logs:CreateLogStream",
     "logs:PutLogEvents",
 }
+KEEPS_STATE = {
+    "autoscaling:DescribeAutoScalingGroups",
+    "ec2:DescribeInstances",
+    "s3:GetObject",
+    "s3:PutObject",
+    "s3:ListBucket",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+}
+# What Lambda does in the name of a function in the VPC.
+INSIDE = {
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+}
 RIGHTS = {
-    "ControllerRole": NODE_RIGHTS,
+    "ControllerRole": NODE_RIGHTS | KEEPS_STATE,
     "WorkerRole": NODE_RIGHTS,
-    "ControllerLifecycleRole": HOOK_RIGHTS,
+    "ControllerLifecycleRole": HOOK_RIGHTS
+    | KEEPS_STATE
+    | INSIDE
+    | {
+        "autoscaling:RecordLifecycleActionHeartbeat",
+        "autoscaling:TerminateInstanceInAutoScalingGroup",
+        "lambda:InvokeFunction",
+    },
+    "EtcdBackupRole": KEEPS_STATE | INSIDE | {"cloudwatch:PutMetricData", "logs:CreateLogStream", "logs:PutLogEvents"},
     "WorkerLifecycleRole": HOOK_RIGHTS,
     "EtcdDiscoveryRole": {
         "autoscaling:DescribeAutoScalingGroups",
@@ -63,20 +89,94 @@ def test_no_role_exists_that_is_not_in_the_table(minimal):
 @pytest.mark.parametrize(("role", "folder"), [("ControllerRole", "controller"), ("WorkerRole", "worker")])
 def test_a_node_reads_its_own_bundle_alone(minimal, role, folder):
     """Workers never read what controllers are made of, since keys are in it."""
-    readable = [row["Resource"] for row in statements(minimal, role) if "s3:GetObject" in row["Action"]]
+    readable = [one for one in below(minimal, role, "s3:GetObject") if "ArtifactBucket" in one]
 
-    assert [[{"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::${{ArtifactBucket}}/minimal/{folder}/*"}]] == readable
+    assert [f"arn:${{AWS::Partition}}:s3:::${{ArtifactBucket}}/minimal/{folder}/*"] == readable
 
 
-def test_keys_decrypt_only_what_comes_from_the_bucket(minimal):
-    """A node cannot use the artifact key for anything but reading S3."""
-    for role in ("ControllerRole", "WorkerRole"):
-        (row,) = [row for row in statements(minimal, role) if "kms:Decrypt" in row["Action"]]
+def below(made, role, action):
+    """Return what a role may do an S3 action with, as Sub texts."""
+    rows = [row for row in statements(made, role) if action in row["Action"]]
+    return [resource["Fn::Sub"] for row in rows for resource in row["Resource"]]
 
-        assert row["Resource"] == [{"Ref": "ArtifactKeyArn"}]
+
+CERTIFICATE = "arn:${AWS::Partition}:s3:::${ArtifactBucket}/minimal/functions/etcd-client-${EtcdClientSha256}.json"
+
+
+@pytest.mark.parametrize(
+    ("role", "read", "written"),
+    [
+        ("ControllerRole", ["etcd/*", "snapshots/*"], ["etcd/*", "snapshots/*"]),
+        ("ControllerLifecycleRole", ["etcd/*"], ["etcd/leases/*", "etcd/leaving/*", "etcd/requests/*"]),
+        ("EtcdBackupRole", ["etcd/*", "snapshots/*"], ["etcd/leases/*", "daily/*"]),
+    ],
+)
+def test_state_and_snapshots_are_open_by_prefix(minimal, role, read, written):
+    """No function can write the cluster object or a snapshot, and nobody can delete either."""
+    bucket = "${BackupBucket.Arn}/"
+    kept = [one for one in below(minimal, role, "s3:GetObject") if one.startswith(bucket)]
+
+    assert [bucket + prefix for prefix in read] == kept
+    assert [bucket + prefix for prefix in written] == below(minimal, role, "s3:PutObject")
+
+
+@pytest.mark.parametrize("role", ["ControllerLifecycleRole", "EtcdBackupRole"])
+def test_a_function_reads_the_one_certificate_that_the_stack_names(minimal, role):
+    """Of the artifacts a function sees its certificate alone, by the hash that its environment names."""
+    properties = minimal.properties(role.removesuffix("Role"))
+
+    assert [one for one in below(minimal, role, "s3:GetObject") if "ArtifactBucket" in one] == [CERTIFICATE]
+    assert CERTIFICATE.endswith("/" + properties["Environment"]["Variables"]["ETCD_CLIENT_KEY"]["Fn::Sub"])
+
+
+@pytest.mark.parametrize(
+    ("role", "keys"),
+    [
+        ("ControllerRole", {"ArtifactKeyArn", "ClusterKey"}),
+        ("WorkerRole", {"ArtifactKeyArn"}),
+        ("ControllerLifecycleRole", {"ArtifactKeyArn", "ClusterKey"}),
+        ("EtcdBackupRole", {"ArtifactKeyArn", "ClusterKey"}),
+    ],
+)
+def test_keys_are_used_through_s3_alone(minimal, role, keys):
+    """Nobody can use a key for anything but reading and writing S3, nor encrypt with the artifacts'."""
+    rows = [row for row in statements(minimal, role) if any(one.startswith("kms:") for one in row["Action"])]
+    used = {
+        action: {target(key) for row in rows if action in row["Action"] for key in row["Resource"]}
+        for action in ("kms:Decrypt", "kms:GenerateDataKey")
+    }
+
+    assert used == {"kms:Decrypt": keys, "kms:GenerateDataKey": keys - {"ArtifactKeyArn"}}
+    for row in rows:
         assert row["Condition"]["StringEquals"] == {
             "kms:ViaService": {"Fn::Sub": "s3.${AWS::Region}.${AWS::URLSuffix}"}
         }
+
+
+@pytest.mark.parametrize("role", ["ControllerLifecycleRole", "EtcdBackupRole"])
+def test_network_interfaces_are_lambdas_and_never_the_codes(minimal, role):
+    """Calls of the function's own code carry lambda:SourceFunctionArn, and with it these rights are none."""
+    rows = [row for row in statements(minimal, role) if set(row["Action"]) & (INSIDE - KEEPS_STATE)]
+
+    assert len(rows) == 2
+    assert all(row["Condition"] == {"Null": {"lambda:SourceFunctionArn": "true"}} for row in rows)
+
+
+def test_metrics_are_published_in_one_namespace(minimal):
+    """PutMetricData knows no resource, so its condition names what it is about."""
+    (row,) = [row for row in statements(minimal, "EtcdBackupRole") if "cloudwatch:PutMetricData" in row["Action"]]
+
+    assert row["Condition"] == {"StringEquals": {"cloudwatch:namespace": "kubecfn"}}
+
+
+def test_a_controller_finds_its_bucket_by_a_tag_of_its_own(minimal):
+    """The bucket's name is CloudFormation's choice: the bundle cannot name it, the instance's tag does."""
+    for group, wanted in (("Controllers", {"Ref": "BackupBucket"}), ("PoolGeneral", None)):
+        tagged = minimal.properties(f"{group}LaunchTemplate")["LaunchTemplateData"]["TagSpecifications"][0]
+        tags = {tag["Key"]: tag["Value"] for tag in tagged["Tags"]}
+
+        assert tagged["ResourceType"] == "instance"
+        assert tags.get("kubecfn:backup-bucket") == wanted
 
 
 def test_a_function_completes_the_hooks_of_its_own_groups_alone(minimal):
@@ -108,6 +208,7 @@ def _settings(folder):
     [
         ("EtcdDiscovery", "etcd_discovery"),
         ("ControllerLifecycle", "controller_lifecycle"),
+        ("EtcdBackup", "etcd_backup"),
         ("WorkerLifecycle", "worker_lifecycle"),
     ],
 )

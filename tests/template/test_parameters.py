@@ -18,6 +18,8 @@ ARTIFACTS = {
     "WorkerBundleSha256": "b" * 64,
     "EtcdDiscoverySha256": "c" * 64,
     "ControllerLifecycleSha256": "d" * 64,
+    "EtcdBackupSha256": "f" * 64,
+    "EtcdClientSha256": "0" * 64,
     "WorkerLifecycleSha256": "e" * 64,
 }
 

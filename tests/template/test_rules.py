@@ -87,6 +87,16 @@ def allow(statement):
     return act
 
 
+def interfaces_without(action):
+    """Return an act that takes one right from the role of the backup function."""
+
+    def act(template):
+        for statement in properties(template, "EtcdBackupRole")["Policies"][0]["PolicyDocument"]["Statement"]:
+            statement["Action"] = [one for one in statement["Action"] if one != action]
+
+    return act
+
+
 def attribute(logical_id, name, value):
     def act(template):
         template["Resources"][logical_id][name] = value
@@ -105,12 +115,16 @@ BREAKS = [
     ("K101", "Controllers", no_longer_after("PrivateRoute2")),
     ("K101", "Controllers", no_longer_after("S3Endpoint")),
     ("K101", "PoolBurst", no_longer_after("Controllers")),
+    ("K101", "EtcdBackup", no_longer_after("S3Endpoint")),
+    ("K101", "ControllerLifecycle", no_longer_after("PrivateSubnet2Routes")),
     ("K102", "Controllers", no_longer_after("ControllerLifecyclePermission")),
     ("K102", "PoolGeneral", no_longer_after("WorkerLifecycleSchedulePermission")),
     ("K102", "Controllers", put("ControllerLifecycleRule.EventPattern.detail.LifecycleHookName.0", "another")),
     ("K102", "PoolGeneral", put("WorkerLifecycleRule.EventPattern.detail-type.0", "EC2 Instance Launch Successful")),
     ("K103", "Controllers", no_longer_after("EtcdFromControllers")),
     ("K103", "PoolGeneral", no_longer_after("ApiFromWorkers")),
+    ("K103", "EtcdBackup", no_longer_after("EtcdFromFunctions")),
+    ("K103", "Controllers", no_longer_after("EtcdFromFunctions")),
     ("K104", "Late", added("Late", "AutoScaling::LifecycleHook", AutoScalingGroupName={"Ref": "Controllers"})),
     ("K105", "Controllers", attribute("Controllers", "CreationPolicy", {})),
     ("K105", "PoolGeneral", attribute("PoolGeneral", "CreationPolicy", {"ResourceSignal": {"Timeout": "PT5M"}})),
@@ -124,6 +138,7 @@ BREAKS = [
     ("K109", "Controllers", put("Controllers.HealthCheckType", "ELB")),
     ("K110", "Controllers", without("Controllers.InstanceLifecyclePolicy")),
     ("K110", "Controllers", lambda t: t["Outputs"].pop("ControllersGroup")),
+    ("K111", "Controllers", no_longer_after("EtcdBackupSchedulePermission")),
     ("K201", "ControllersLaunchTemplate", lambda t: launch(t)["MetadataOptions"].update(HttpTokens="optional")),
     ("K201", "ControllersLaunchTemplate", lambda t: launch(t)["MetadataOptions"].update(HttpPutResponseHopLimit=2)),
     (
@@ -146,6 +161,12 @@ BREAKS = [
     ("K301", "ControllerRole", allow(STAR | {"Resource": ["arn:aws:s3:::bucket/*"]})),
     ("K301", "EtcdDiscoveryPermission", put("EtcdDiscoveryPermission.Principal", "logs.amazonaws.com")),
     ("K302", "ControllerRole", allow(STAR)),
+    ("K302", "ControllerRole", allow(STAR | {"Action": ["cloudwatch:PutMetricData"]})),
+    (
+        "K302",
+        "ControllerRole",
+        allow(STAR | {"Action": ["s3:GetObject"], "Condition": {"StringEquals": {"cloudwatch:namespace": "kubecfn"}}}),
+    ),
     ("K303", "ControllerRole", allow(STAR | {"Action": ["s3:*"], "Resource": ["x"]})),
     ("K303", "ControllerRole", allow({"Effect": "Allow", "NotAction": ["iam:*"], "Resource": ["x"]})),
     (
@@ -161,6 +182,9 @@ BREAKS = [
     ),
     ("K401", "EtcdDiscovery", put("EtcdDiscovery.ReservedConcurrentExecutions", 1)),
     ("K402", "EtcdDiscovery", put("EtcdDiscovery.VpcConfig", {"SubnetIds": ["subnet-1"]})),
+    ("K402", "EtcdBackup", gone("EtcdFromFunctions")),
+    ("K407", "EtcdBackup", interfaces_without("ec2:DeleteNetworkInterface")),
+    ("K407", "EtcdBackup", interfaces_without("ec2:DescribeSubnets")),
     ("K403", "EtcdDiscovery", without("EtcdDiscovery.LoggingConfig")),
     ("K403", "NodeLogGroup", without("NodeLogGroup.RetentionInDays")),
     ("K403", "NodeLogGroup", without("NodeLogGroup.KmsKeyId")),
@@ -186,6 +210,9 @@ BREAKS = [
     ("K602", "BackupBucket", without("BackupBucket.VersioningConfiguration")),
     ("K602", "BackupBucket", without("BackupBucket.BucketEncryption")),
     ("K603", "BackupBucket", without("BackupBucket.LifecycleConfiguration.Rules.0.Prefix")),
+    ("K603", "BackupBucket", put("BackupBucket.LifecycleConfiguration.Rules.0.Prefix", "e")),
+    ("K603", "BackupBucket", put("BackupBucket.LifecycleConfiguration.Rules.0.Prefix", "etcd/words/")),
+    ("K603", "BackupBucket", put("BackupBucket.LifecycleConfiguration.Rules.2.ExpirationInDays", 7)),
     ("K701", "Inner", added("Inner", "CloudFormation::Stack", TemplateURL="x")),
     ("K701", "Transform", lambda t: t.update(Transform="AWS::Serverless-2016-10-31")),
     ("K702", "Vpc", lambda t: t["Resources"]["Vpc"].pop("Metadata")),

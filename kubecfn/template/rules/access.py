@@ -9,7 +9,16 @@ from kubecfn.template.rules.rule import Broken, Rule
 from kubecfn.template.rules.view import View, as_list, texts
 
 # Service Authorization Reference: these have no resource types, or none that can name a group or instance beforehand.
-WITHOUT_RESOURCES = frozenset({"autoscaling:DescribeAutoScalingGroups", "ec2:DescribeInstances"})
+WITHOUT_RESOURCES = frozenset(
+    {
+        "autoscaling:DescribeAutoScalingGroups",
+        "ec2:DescribeInstances",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+    }
+)
+# Nor has this one, but its condition can name what it is about.
+_BY_CONDITION = {"cloudwatch:PutMetricData": "cloudwatch:namespace"}
 # The same names in every partition; China's suffix is refused (serverless/serverless#5365, mapbox/cloudfriend#37).
 UNIVERSAL_PRINCIPALS = frozenset({"lambda.amazonaws.com", "events.amazonaws.com"})
 
@@ -37,8 +46,10 @@ def _statements(view: View) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _bare_resource(view: View) -> Broken:
     for owner, statement in _statements(view):
         if statement.get("Effect") == "Allow" and "*" in as_list(statement.get("Resource")):
+            conditions = {key for keys in statement.get("Condition", {}).values() for key in keys}
             for action in sorted(set(as_list(statement.get("Action"))) - WITHOUT_RESOURCES):
-                yield owner, f"allows {action} on everything"
+                if _BY_CONDITION.get(action) not in conditions:
+                    yield owner, f"allows {action} on everything"
 
 
 def _bare_action(view: View) -> Broken:

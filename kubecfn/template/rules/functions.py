@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from kubecfn.template.rules.rule import Broken, Rule
-from kubecfn.template.rules.view import View, as_list, target
+from kubecfn.template.rules.view import View, as_list, target, texts
 
 _FUNCTION = "Lambda::Function"
+INTERFACES = frozenset(
+    f"ec2:{name}"
+    for name in (
+        "CreateNetworkInterface",
+        "DeleteNetworkInterface",
+        "DescribeNetworkInterfaces",
+        "DescribeSubnets",
+        "AssignPrivateIpAddresses",
+        "UnassignPrivateIpAddresses",
+    )
+)
 
 
 def _no_reserved_concurrency(view: View) -> Broken:
@@ -14,13 +25,19 @@ def _no_reserved_concurrency(view: View) -> Broken:
             yield name, "reserves concurrency, which young accounts (limit 10) refuse"
 
 
-def _no_network_interfaces(view: View) -> Broken:
-    for name, properties in view.of_type(_FUNCTION):
-        if "VpcConfig" in properties:
-            yield (
-                name,
-                "stands in the VPC: its interfaces hold subnets and security groups up to 40 minutes after deletion",
-            )
+def _inside_for_a_reason(view: View) -> Broken:
+    let_in = {target(rule.get("SourceSecurityGroupId")) for _, rule in view.of_type("EC2::SecurityGroupIngress")}
+    for name, properties in view.functions_inside():
+        if not {target(one) for one in as_list(properties["VpcConfig"].get("SecurityGroupIds"))} & let_in:
+            yield name, "stands in the VPC, where no rule lets it in, and its interfaces outlive it by up to 40 minutes"
+
+
+def _may_have_interfaces(view: View) -> Broken:
+    for name, properties in view.functions_inside():
+        role = view.resources.get(target(properties.get("Role")) or "", {}).get("Properties", {})
+        allowed = {text for _, text in texts(role.get("Policies"))}
+        for missing in sorted(INTERFACES - allowed):
+            yield name, f"stands in the VPC, and its role may not {missing}: Lambda refuses to make it"
 
 
 def _logs_end(view: View) -> Broken:
@@ -78,9 +95,9 @@ RULES = (
     ),
     Rule(
         "K402",
-        "A function in the VPC is a decision, never an accident.",
+        "A function stands in the VPC only where a security group rule lets it in.",
         "Lambda: Giving Lambda functions access to resources in a VPC, 'Understanding Hyperplane ENIs'",
-        _no_network_interfaces,
+        _inside_for_a_reason,
     ),
     Rule(
         "K403",
@@ -105,5 +122,11 @@ RULES = (
         "A function that events invoke is invoked by a schedule, too.",
         "EventBridge: Retry policy and dead-letter queues; Auto Scaling events are delivered on a best-effort basis",
         _lost_events_are_made_up_for,
+    ),
+    Rule(
+        "K407",
+        "The role of a function in the VPC may do what Lambda does with network interfaces in its name.",
+        "AWS managed policy reference: AWSLambdaVPCAccessExecutionRole",
+        _may_have_interfaces,
     ),
 )

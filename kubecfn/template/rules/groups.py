@@ -18,10 +18,10 @@ _SUSPENDED = {"HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotificati
 def _ways_out(view: View) -> Broken:
     ways = {logical_id for logical_id, _ in view.of_type(*_WAYS)}
     routes = {name: target(p.get("SubnetId")) for name, p in view.of_type("EC2::SubnetRouteTableAssociation")}
-    for group, _ in view.of_type(_GROUP):
+    for group, _ in (*view.of_type(_GROUP), *view.functions_inside()):
         needed = view.needed_by(group)
         for missing in sorted((ways | {name for name, subnet in routes.items() if subnet in needed}) - needed):
-            yield group, f"does not depend on {missing}, so its instances may boot without it or outlive it"
+            yield group, f"does not depend on {missing}, so what it runs may start without it or outlive it"
 
 
 def _security_rules(view: View) -> Broken:
@@ -35,6 +35,36 @@ def _security_rules(view: View) -> Broken:
             concerned = view.edges[missing] <= needed
             if concerned:
                 yield group, f"does not depend on {missing}, so its instances may boot before it is open"
+    for function, properties in view.functions_inside():
+        for missing in sorted(_let_in(view, properties) - view.needed_by(function)):
+            yield function, f"does not depend on {missing}, so it may knock before it is open"
+
+
+def _let_in(view: View, function: Mapping[str, Any]) -> set[str]:
+    """Return the rules by which a function in the VPC is let in somewhere."""
+    own = {target(one) for one in as_list(function["VpcConfig"].get("SecurityGroupIds"))}
+    rules = view.of_type("EC2::SecurityGroupIngress")
+    return {rule for rule, properties in rules if target(properties.get("SourceSecurityGroupId")) in own}
+
+
+def _callers_outlive(view: View) -> Broken:
+    for group, _ in view.of_type(_GROUP):
+        needed = view.needed_by(group)
+        for function, properties in view.functions_inside():
+            open_to = {target(view.resources[rule]["Properties"]["GroupId"]) for rule in _let_in(view, properties)}
+            if open_to & _guarding(view, group) and function not in needed:
+                yield group, f"does not depend on {function}, which looks after its instances while there are any"
+
+
+def _guarding(view: View, group: str) -> set[str | None]:
+    """Return the security groups of a group's instances."""
+    templates = view.edges[group]
+    return {
+        target(one)
+        for name, properties in view.of_type("EC2::LaunchTemplate")
+        if name in templates
+        for one in as_list(properties["LaunchTemplateData"].get("SecurityGroupIds"))
+    }
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -158,7 +188,7 @@ def _abandon_retains(view: View) -> Broken:
 RULES = (
     Rule(
         "K101",
-        "A group depends on every route, endpoint and gateway of its network.",
+        "A group, like a function in the VPC, depends on every route, endpoint and gateway of its network.",
         "CloudFormation: DependsOn attribute, 'When a DependsOn attribute is required'",
         _ways_out,
     ),
@@ -170,7 +200,7 @@ RULES = (
     ),
     Rule(
         "K103",
-        "A group depends on the security group rules that its instances need.",
+        "A group, like a function in the VPC, depends on the security group rules that it needs.",
         "CloudFormation: AWS::EC2::SecurityGroupIngress (rules are resources of their own)",
         _security_rules,
     ),
@@ -215,5 +245,11 @@ RULES = (
         "ABANDON comes with retain, and a group that retains is named by an output.",
         "CloudFormation: AWS::AutoScaling::AutoScalingGroup RetentionTriggers; terraform-provider-aws#49071",
         _abandon_retains,
+    ),
+    Rule(
+        "K111",
+        "A group depends on the functions in the VPC that its instances let in.",
+        "etcd: Runtime reconfiguration (a member that leaves has to be removed by somebody, to the last)",
+        _callers_outlive,
     ),
 )

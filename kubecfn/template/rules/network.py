@@ -9,6 +9,7 @@ from kubecfn.template.rules.rule import Broken, Rule
 from kubecfn.template.rules.view import View, as_list
 
 _BALANCER = "ElasticLoadBalancingV2::LoadBalancer"
+_STATE = "etcd/"
 _GATEWAYS = ("EC2::VPCGatewayAttachment",)
 
 
@@ -101,8 +102,12 @@ def _denies_plain_http(policy: Mapping[str, Any]) -> bool:
 def _expiry_has_a_prefix(view: View) -> Broken:
     for name, properties in view.of_type("S3::Bucket"):
         for rule in as_list(properties.get("LifecycleConfiguration", {}).get("Rules")):
-            if "ExpirationInDays" in rule and not rule.get("Prefix"):
-                yield name, "expires everything in it, also the object that says which etcd cluster is the living one"
+            prefix = rule.get("Prefix") or ""
+            if "ExpirationInDays" in rule and (_STATE.startswith(prefix) or prefix.startswith(_STATE)):
+                yield (
+                    name,
+                    f"expires what lies below {_STATE}: the object that says which etcd cluster is the living one",
+                )
 
 
 RULES = (
@@ -156,7 +161,7 @@ RULES = (
     ),
     Rule(
         "K603",
-        "What expires in a bucket has a prefix.",
+        "What expires in a bucket has a prefix that is not that of etcd's state.",
         "kubernetes/kops#16416, etcd-manager#299 (an expired marker seeded an empty etcd over a living one)",
         _expiry_has_a_prefix,
     ),

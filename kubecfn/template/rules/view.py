@@ -57,6 +57,10 @@ class View:
                 waiting.extend(self.edges[name])
         return frozenset(seen)
 
+    def functions_inside(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield logical id and properties of every function in a VPC."""
+        yield from ((name, found) for name, found in self.of_type("Lambda::Function") if "VpcConfig" in found)
+
     def least(self, value: object) -> int | None:
         """Return the smallest number a property can be: itself, or its parameter's MinValue; None when unknown."""
         parameter = self._parameter(value)

@@ -43,6 +43,7 @@ class Node:
     Attributes:
         root: what stands for ``/``.
         role: ``controller`` or ``worker``.
+        backup_every: seconds between backups of etcd.
         files: mode, as four octal digits, by absolute path of every file that the role cannot do without.
     """
 
@@ -52,6 +53,7 @@ class Node:
     domain: str
     kubernetes: str
     etcd: str
+    backup_every: int
     files: Dict[str, str]
 
 
