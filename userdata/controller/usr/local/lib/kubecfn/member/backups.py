@@ -1,7 +1,7 @@
 """The leader's duty to back up: a verified snapshot in the bucket whenever time has passed and something was written.
 
 1. Only the leader does it, every `every` seconds, if the revision moved since the newest snapshot of this epoch; and at
-   once when somebody asked for one.
+   once in a new epoch, or when somebody asked for one.
 2. A snapshot is uploaded only after etcdutl has read it, and never when one of this revision or a higher one is there.
 3. It is named after the epoch of the data, not after one that was only just begun.
 4. What fails is said with its reason, and tried again after a while that grows up to a minute.
@@ -89,6 +89,7 @@ class Backups:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._thread: Optional[threading.Thread] = None
+        self._epoch = 0
         self._next = 0.0
         self._not_before = 0.0
         self._pause = _FIRST_PAUSE
@@ -127,6 +128,8 @@ class Backups:
     def _work(self, seen: _Seen) -> None:
         if self._clock.monotonic() < self._not_before:
             return
+        if seen.epoch != self._epoch:
+            self._epoch, self._next = seen.epoch, 0.0
         request = None
         try:
             request = self._request()

@@ -5,30 +5,31 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 
 def write(target: Path, text: str, mode: int = 0o600) -> None:
     """Write beside the target, flush to the disk, rename.
 
+    What a power cut leaves beside it has always the same name, so the next write takes it away.
+
     Raises:
         OSError: the disk refused; the target is what it was, and nothing half-written is left.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=str(target.parent), prefix=f".{target.name}.")
+    beside = target.with_name(f".{target.name}.partial")
+    remove(beside)
     try:
-        with os.fdopen(handle, "w") as file:
+        with os.fdopen(os.open(str(beside), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(beside).chmod(mode)
-        Path(beside).replace(target)
+        beside.chmod(mode)
+        move(beside, target)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(beside).unlink()
+            beside.unlink()
         raise
-    sync(target.parent)
 
 
 def move(source: Path, target: Path) -> None:

@@ -146,7 +146,7 @@ class EtcdHands:
             raise
         self._data.mark(epoch, "restore", snapshot=snapshot.name)
         self._data.take()
-        self._start(Begin(self._me.alone, "new", token))
+        self._start(Begin(self._me.alone))
 
     def survive(self, epoch: int) -> None:
         """Go on alone with what is here, once it is saved: for when quorum is gone for good.

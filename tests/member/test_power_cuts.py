@@ -1,0 +1,173 @@
+"""A power cut before every single touch of the disk: whatever was begun comes to the same end when it is done again.
+
+The children of this test are killed by themselves, at the n-th event that Python's own auditing shows; etcd and etcdutl
+are played by a few lines, so that hundreds of cuts cost seconds.
+"""
+
+import json
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+from controller_root import DOMAIN
+from member import hands, settings
+from member.units import State
+
+TOUCHES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "subprocess.Popen", "os.chmod"}
+CUT = 9
+ETCDUTL = """#!/bin/sh
+[ "$2" = status ] && echo '{"hash": 1, "revision": 7}' && exit 0
+for one; do case $one in --data-dir=*) to=${one#*=};; --bump-revision=*) bump=${one#*=};; esac; done
+[ -e "$to" ] && exit 1
+mkdir -p $to/member/wal $to/member/snap && echo "of the snapshot, bumped by $bump" > $to/member/snap/db && touch $to/member/wal/0.wal
+"""
+
+
+class Etcd:
+    """etcd's unit, played: it makes data where there is none, as its configuration says, and never twice."""
+
+    def __init__(self, root):
+        self.root = root
+        self.runs = False
+
+    def start(self, _unit):
+        """Read the configuration, make the data, or go on with it."""
+        lines = (self.root / settings.FILE).read_text().splitlines()[1:]
+        told = {name: json.loads(value) for name, value in (line.split(": ", 1) for line in lines)}
+        data = self.root / settings.DATA / "member"
+        if not (data / "wal/0.wal").exists():
+            (data / "snap").mkdir(parents=True)
+            (data / "snap/db").write_text(f"{told['initial-cluster-state']} {told.get('initial-cluster-token', '')}")
+            (data / "wal").mkdir()
+            (data / "wal/0.wal").touch()
+        if told.get("force-new-cluster"):
+            (data / "snap/db").write_text("alone")
+        self.runs = True
+
+    def stop(self, _unit):
+        """End."""
+        self.runs = False
+
+    def state(self, _unit):
+        """Say whether it runs."""
+        return State("active" if self.runs else "inactive", "success", 0)
+
+    def log(self, _unit, _lines):
+        """It wrote nothing."""
+        return ()
+
+    def close(self):
+        """End."""
+
+
+class Controller:
+    """A disk, and an agent that is made anew after each cut."""
+
+    def __init__(self, root):
+        self.root = root
+        (root / "usr/local/bin").mkdir(parents=True)
+        (root / "usr/local/bin/etcdutl").write_text(ETCDUTL)
+        (root / "usr/local/bin/etcdutl").chmod(0o755)
+        (root / "snapshot.db").write_bytes(b"x")
+
+    def agent(self):
+        """Return the hands of an agent that has only just started."""
+        me = settings.Me("i-0000000a", "127.0.0.9", DOMAIN, "3.6.16")
+        mine = SimpleNamespace(peer_urls=(me.peer_url,))
+        client = SimpleNamespace(linearizable=lambda: None, members=lambda: (mine,))
+        return hands.EtcdHands(self.root, me, Etcd(self.root), lambda _address: client)
+
+    def seen(self):
+        """Return all that lies there and is not ours to make anew."""
+        files = {
+            str(file.relative_to(self.root)): file.read_text(errors="replace")
+            for top in ("etc", "var")
+            for file in (self.root / top).rglob("*")
+            if file.is_file()
+        }
+        return self.agent().data_epoch(), files
+
+
+def have(controller):
+    """Lay data of epoch 1."""
+    controller.agent().found(1, "one")
+
+
+WAYS = {
+    "found": (lambda _: None, lambda hands, _: hands.found(1, "one")),
+    "join": (lambda _: None, lambda hands, _: hands.join(1, "i-0000000b=https://127.0.0.8:2380")),
+    "restore": (lambda _: None, lambda hands, root: hands.restore(1, "one", root / "snapshot.db")),
+    "resume": (have, lambda hands, _: hands.resume()),
+    "survive": (have, lambda hands, _: hands.survive(2)),
+    "wipe": (have, lambda hands, _: hands.wipe()),
+    "aside": (have, lambda hands, _: hands.aside()),
+}
+
+
+def cut_at(controller, way, number):
+    """Do it in a child whose power is cut before its n-th touch of the disk; say whether it came that far."""
+    child = os.fork()
+    if child == 0:
+        left = [number]
+
+        def hook(event, _arguments):
+            if event in TOUCHES:
+                left[0] -= 1
+                if left[0] == 0:
+                    os._exit(CUT)
+
+        try:
+            hands_of_child = controller.agent()
+            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  the child ends with it
+            sys.addaudithook(hook)
+            way(hands_of_child, controller.root)
+        except BaseException:  # noqa: BLE001  a forked test must never go on as a second pytest
+            os._exit(1)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in {0, CUT}
+    return status == CUT
+
+
+# The child runs a few lines and ends without any clean-up: other threads' locks are no matter to it.
+forks = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
+
+@forks
+@pytest.mark.parametrize("name", WAYS)
+def test_a_power_cut_anywhere_comes_to_the_same_end(tmp_path, name, capsys):
+    """Neither data of no known epoch, nor a half-made disk, nor a second beginning: it goes on from where it was cut."""
+    before, way = WAYS[name]
+    whole = Controller(tmp_path / "whole")
+    before(whole)
+    way(whole.agent(), whole.root)
+    wanted = whole.seen()
+
+    for number in range(1, 200):
+        there = Controller(tmp_path / f"cut-{number}")
+        before(there)
+        if not cut_at(there, way, number):
+            break
+        way(there.agent(), there.root)
+        seen = there.seen()
+        assert (number, seen[0]) == (number, wanted[0])
+        assert (number, set(seen[1])) == (number, set(wanted[1]))
+        assert (number, seen[1]) == (
+            number,
+            {path: text.replace("whole", f"cut-{number}") for path, text in wanted[1].items()},
+        )
+    assert 2 < number < 199
+
+
+@forks
+def test_every_way_touches_the_disk_in_several_steps(tmp_path):
+    """The cuts above are real: in between, what lies there is neither as it was nor as it will be."""
+    there = Controller(tmp_path)
+    have(there)
+    states = set()
+    for number in range(1, 60):
+        if not cut_at(there, WAYS["wipe"][1], number):
+            break
+        states.add(tuple(sorted(str(path) for path in tmp_path.rglob("*"))))
+    assert len(states) > 3
