@@ -26,10 +26,11 @@ REGION = "eu-central-1"
 BUCKET = "kubecfn-123456789012-eu-central-1"
 INSTANCE = "i-0123456789abcdef0"
 FACTS = artifacts.NodeFacts("payments", "payments.example.com", "1.36.3", "3.6.5", 300)
+CERTIFICATES = {"etc/kubernetes/pki/ca.crt": SimpleNamespace(data=b"certificate", mode=0o644)}
 KEYS = {"etc/kubernetes/pki/ca.key": SimpleNamespace(data=b"key", mode=0o600)}
 # Seconds for which a refused call is tried again; two minutes on a real node.
 PATIENCE = "0.2"
-DEADLINE = 10
+DEADLINE = 40
 
 
 def allow(bucket_path):
@@ -108,7 +109,7 @@ class Node:
 
     root: Path
     world: SimpleNamespace
-    role: str = "controller"
+    role: str = "worker"
     processes: list = field(default_factory=list)
     servers: list = field(default_factory=list)
 
@@ -224,9 +225,15 @@ def node(world, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def bundle():
+def controllers():
     """A controller's good bundle."""
     return artifacts.controller_bundle(FACTS, KEYS).data
+
+
+@pytest.fixture(scope="session")
+def bundle():
+    """A worker's good bundle: its boot needs nothing but its files."""
+    return artifacts.worker_bundle(FACTS, CERTIFICATES).data
 
 
 @pytest.fixture(scope="session")

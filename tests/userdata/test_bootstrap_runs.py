@@ -24,13 +24,22 @@ def test_a_good_bundle_ends_in_a_node_that_signals_and_stays(node, bundle):
     node.wait_until_signalled()
 
     assert node.world.signals.taken == [{**SIGNAL, "Status": "SUCCESS"}]
-    assert (node.root / "etc/kubernetes/pki/ca.key").stat().st_mode & 0o777 == 0o600
-    assert json.loads((node.root / "etc/kubecfn/node.json").read_text())["role"] == "controller"
+    assert (node.root / "etc/kubernetes/pki/ca.crt").stat().st_mode & 0o777 == 0o644
+    assert json.loads((node.root / "etc/kubecfn/node.json").read_text())["role"] == "worker"
     status, said = node.stop(process)
     assert status == 0, said
     decisions = [json.loads(line)["decision"] for line in said.splitlines()]
     assert decisions == ["check-files", "signal", "stop"]
     assert node.said() == []
+
+
+def test_a_controller_that_ec2_does_not_know_says_so(node, controllers):
+    """A controller has to learn its address, its group and its bucket before anything else; without them it is none."""
+    node.role = "controller"
+
+    process = node.boot(node.upload(controllers))
+
+    assert_failed(node, process, "identity", "DescribeInstances")
 
 
 def test_a_later_boot_signals_nothing(node, bundle):
@@ -39,12 +48,12 @@ def test_a_later_boot_signals_nothing(node, bundle):
     node.wait_until_signalled()
     node.stop(process)
     node.world.signals.taken.clear()
-    (node.root / "etc/kubernetes/pki/ca.key").unlink()
+    (node.root / "etc/kubernetes/pki/ca.crt").unlink()
 
     status, said = node.end(node.reboot())
 
     assert (status, node.world.signals.taken, node.said()) == (1, [], [])
-    assert "/etc/kubernetes/pki/ca.key is missing" in said
+    assert "/etc/kubernetes/pki/ca.crt is missing" in said
 
 
 def test_a_bundle_with_another_hash_is_not_unpacked(node, bundle):

@@ -77,7 +77,7 @@ def test_every_ordering_line_of_a_unit_has_its_reason():
         for line in unit.read_text().splitlines():
             explained = line.startswith("#") or (explained and line.startswith(ordering))
             assert explained or not line.startswith(ordering), f"{unit.name}: {line}"
-    assert [unit.name for unit in units] == ["kubecfn-agent.service"]
+    assert sorted(unit.name for unit in units) == ["etcd.service", "kubecfn-agent.service"]
 
 
 def test_the_unit_starts_the_program_that_the_bundle_brings():
