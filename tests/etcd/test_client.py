@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import ssl
 import subprocess
 import time
@@ -198,10 +199,10 @@ def raise_alarm(client, member, name):
 
 
 def test_a_snapshot_is_whole_and_etcdutl_finds_the_revision_in_it(trio, tmp_path):
-    """A saved store ends in the checksum of all before it, is its owner's alone and restores."""
+    """A saved store ends in the checksum of all before it and is its owner's alone."""
     client = trio["i-c"].client()
     for number in range(10):
-        client.put(b"snapshot", bytes([number]) * 40_000)
+        revision = client.put(b"snapshot", bytes([number]) * 40_000)
     target = tmp_path / "whole.db"
     size = client.snapshot(target, timeout=10)
     content = target.read_bytes()
@@ -209,15 +210,9 @@ def test_a_snapshot_is_whole_and_etcdutl_finds_the_revision_in_it(trio, tmp_path
     assert hashlib.sha256(content[:-32]).digest() == content[-32:]
     assert target.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["whole.db"]
-    etcdutl = binaries(trio.version) / "etcdutl"
-    restore = [etcdutl, "snapshot", "restore", target, "--data-dir", tmp_path / "restored", "--name", "x"]
-    restored = subprocess.run(
-        [*restore, "--initial-cluster", "x=http://127.0.0.1:1", "--initial-advertise-peer-urls", "http://127.0.0.1:1"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert restored.returncode == 0, restored.stderr
+    command = [binaries(trio.version) / "etcdutl", "snapshot", "status", target, "--write-out=json"]
+    said = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert said["revision"] == revision
 
 
 def test_a_snapshot_that_cannot_be_written_is_the_disks_failure_not_etcds(trio, tmp_path):

@@ -59,6 +59,7 @@ def test_a_learner_answers_for_itself_and_proves_nothing(trio):
     learner = next(one for one in seen.cluster.members if one.learner)
     assert (learner.instance, learner.name, learner.healthy) == ("i-d", "i-d", True)
     assert settled(seen.cluster).reason == "i-d is joining"
+    assert seen.failures == {}
     alone = Group("controllers", 3, (trio.group().place("i-d"),))
     assert at(trio, alone, timeout=3).heard is Heard.NOBODY
 
