@@ -12,7 +12,7 @@ from rich.console import Console
 
 from kubecfn.demo_proof import signals, wait_until_dns_names
 
-from .cluster import NAME, Cluster, DidNotHappenError, network, opened
+from .cluster import NAME, Cluster, DidNotHappenError, network, opened, until
 from .hub import Hub
 from .life import lived
 from .results import Results
@@ -70,15 +70,20 @@ def stack(stage: Stage) -> None:
 
 
 def _assert_healthy(cluster: Cluster, instance: str) -> None:
-    inside = cluster.machines.run
-    state = inside(instance, "systemctl", "is-system-running", "--wait").stdout.strip()
-    failed = inside(instance, "systemctl", "--failed", "--plain", "--no-legend").stdout.split("\n")[0]
-    unit = [
-        inside(instance, "systemctl", ask, "kubecfn-agent.service").stdout.strip()
-        for ask in ("is-enabled", "is-active")
-    ]
-    if state != "running" or unit != ["enabled", "active"]:
+    state, unit = _state(cluster, instance)
+    if state != "running" or unit != ("enabled", "active"):
+        failed = cluster.machines.run(instance, "systemctl", "--failed", "--plain", "--no-legend").stdout.split("\n")[0]
         raise DidNotHappenError(f"{instance} is {state}, its agent {unit}, failed: {failed or 'nothing'}")
+
+
+def _state(cluster: Cluster, instance: str) -> tuple[str, tuple[str, ...]]:
+    """Return how systemd is, and whether the agent is enabled and active."""
+
+    def said(*words: str) -> str:
+        return cluster.machines.run(instance, "systemctl", *words).stdout.strip()
+
+    unit = tuple(said(ask, "kubecfn-agent.service") for ask in ("is-enabled", "is-active"))
+    return said("is-system-running", "--wait"), unit
 
 
 def _names(cluster: Cluster) -> str:
@@ -97,6 +102,7 @@ def _reset_one(cluster: Cluster) -> str:
     one = cluster.controllers()[0]
     sent = signals(cluster.cloud, NAME)["SUCCESS"]
     cluster.machines.reset(one)
+    until(lambda: _state(cluster, one)[0] == "running", lambda: str(_state(cluster, one)))
     _assert_healthy(cluster, one)
     if signals(cluster.cloud, NAME)["SUCCESS"] != sent:
         raise DidNotHappenError("it signalled again")
