@@ -16,6 +16,8 @@ ON_NODES = [
 ]
 # Amazon Linux 2023 User Guide, "Python in AL2023": /usr/bin/python3 is 3.9 and stays so.
 NODES_PYTHON = (3, 9)
+# The packages of a controller, each in a folder of its own.
+IMPORTED = ("agent", "member", "kubecfn.etcd")
 
 
 def name_of(file):
@@ -51,15 +53,23 @@ def test_what_runs_on_nodes_is_imported_by_a_real_python_39(tmp_path):
     (tmp_path / "botocore").mkdir()
     (tmp_path / "boto3.py").write_text("")
     (tmp_path / "botocore/__init__.py").write_text("")
+    (tmp_path / "botocore/config.py").write_text("class Config:\n    def __init__(self, **_): pass\n")
     (tmp_path / "botocore/exceptions.py").write_text(
         "class BotoCoreError(Exception): pass\nclass ClientError(Exception): pass\n"
     )
-    library = data_root("userdata") / "common/usr/local/lib/kubecfn"
+    libraries = [data_root("userdata") / part / "usr/local/lib/kubecfn" for part in ("common", "controller")]
     package = Path(kubecfn.etcd.__file__).parents[2]
+    homes = [libraries[0] / "agent", libraries[1] / "member", package / "kubecfn/etcd"]
+    modules = [
+        f"{name}.{file.stem}"
+        for home, name in zip(homes, IMPORTED, strict=True)
+        for file in sorted(home.glob("[!_]*.py"))
+    ]
+    assert {"agent.main", "member.hands", "kubecfn.etcd.quorum"} <= set(modules)
     program = (
-        f"import sys; sys.path[:0] = {[str(tmp_path), str(library), str(package)]!r}\n"
-        "import agent.main, kubecfn.etcd.names, kubecfn.etcd.settings\n"
-        "raise SystemExit(agent.main.main(['what']))"
+        f"import sys; sys.path[:0] = {[str(tmp_path), *map(str, libraries), str(package)]!r}\n"
+        f"import importlib; [importlib.import_module(name) for name in {modules!r}]\n"
+        "raise SystemExit(sys.modules['agent.main'].main(['what']))"
     )
 
     done = subprocess.run([python39(), "-B", "-I", "-c", program], capture_output=True, text=True, check=False)
