@@ -277,7 +277,9 @@ def test_without_quorum_the_list_of_who_knows_most_is_shown():
     """The highest term decides and then the index; whose list cannot be had is passed over."""
     far = Told("i-b", serves=False, term=3, index=1, names=("i-b",))
     near = Told("i-c", serves=False, term=2, index=99, names=("i-c",))
-    assert [one.name for one in told({"i-b": far, "i-c": near}).cluster.members] == ["i-b"]
+    shown = told({"i-b": far, "i-c": near}).cluster
+    assert [(one.name, one.healthy) for one in shown.members] == [("i-b", False)]
+    assert (shown.linearizable, shown.leader) == (False, "")
     far.said["any_members"] = DOWN
     assert [one.name for one in told({"i-b": far, "i-c": near}).cluster.members] == ["i-c"]
 
