@@ -6,7 +6,8 @@ changed nothing. Source: Amazon S3 User Guide, "Add preconditions to S3 operatio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, replace
 
 from kubecfn.care.ask import function
 from kubecfn.care.bucket import choices, reading, store
@@ -134,12 +135,16 @@ def order(aws: Aws, where: Where, plan: Plan, ask: Ask) -> Ordered:
     if not ask(Question("restore", text, plan.lines, typed=where.cluster)):
         raise DeclinedError("Declined; nothing was restored.")
     kept = store(aws, where.bucket, where.cluster)
+    mine = secrets.token_hex(8)
     with reading("ordering the restore"):
         for _ in range(_TRIES):
             found = kept.read()
+            # The answer to our own write was lost, and a controller has gone on with it before it was read back.
+            if found and found.token.endswith(mine):
+                return Ordered(plan, found)
             if _epoch(found) != _epoch(plan.before.stored):
                 raise _overtaken(found)
-            new = replacement(found, plan, plan.before.present, aws.caller)
+            new = replacement(found, plan, mine, aws.caller)
             stored = kept.create(new) if found is None else kept.replace(found, new)
             if stored:
                 return Ordered(plan, stored)
@@ -149,14 +154,22 @@ def order(aws: Aws, where: Where, plan: Plan, ask: Ask) -> Ordered:
     )
 
 
-def replacement(found: Stored | None, plan: Plan, present: tuple[str, ...], by: str) -> Stored:
+def replacement(found: Stored | None, plan: Plan, mine: str, by: str) -> Stored:
     """Return the cluster object that orders the restore: `kubecfn.etcd.store.ordered`.
 
     Where the object was deleted, what was kept of it says how far the cluster had come: no data of an epoch that was may
     look newer than the one that begins.
+
+    Args:
+        found: the object as it was read.
+        plan: what is ordered.
+        mine: ends the token: by it an operator knows the own order, whoever has written the object since.
+        by: who orders it.
     """
     old = found or Stored(plan.epoch - 1, "", "found", established=plan.epoch - 1)
-    return ordered(old, snapshot=plan.choice.snapshot, founder=plan.founder, present=present, by=by, at=now())
+    present, snapshot = plan.before.present, plan.choice.snapshot
+    new = ordered(old, snapshot=snapshot, founder=plan.founder, present=present, by=by, at=now())
+    return replace(new, token=f"{new.token}-{mine}")
 
 
 def _epoch(stored: Stored | None) -> tuple[int, str] | None:

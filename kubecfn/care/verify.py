@@ -174,7 +174,9 @@ def _ask_etcdutl(program: str, path: Path, claims: Claims) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"could not be run ({error})"
     if ended.returncode:
-        words = " ".join((ended.stderr or ended.stdout).split())[-300:]
+        said = [line.strip() for line in (ended.stderr or ended.stdout).splitlines() if line.strip()]
+        loud = [line for line in said if line.startswith(("Error:", "panic:"))] or said[-1:] or ["it gave no reason"]
+        words = loud[0].rstrip(".")[:300]
         raise DamagedError(f"etcdutl does not take {claims.key} for a snapshot: {words}.", remedy=_CHOOSE)
     try:
         found = json.loads(ended.stdout)

@@ -214,7 +214,13 @@ def test_etcdutl_is_asked_about_the_very_bytes_where_it_is_installed(cluster, et
 @pytest.mark.parametrize(
     ("says", "code", "sentence"),
     [
-        ("snapshot file integrity check failed. 3 errors found.", 1, "does not take"),
+        (
+            "Error: snapshot file integrity check failed.",
+            1,
+            "for a snapshot: Error: snapshot file integrity check failed.",
+        ),
+        ("panic: page 2 already freed\n\ngoroutine 1 [running]:", 2, "for a snapshot: panic: page 2 already freed."),
+        ("", 1, "for a snapshot: it gave no reason."),
         ('{"revision":1199,"totalKey":1}', 0, "says revision 1200, but etcdutl finds revision 1199"),
     ],
 )

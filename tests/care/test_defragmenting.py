@@ -123,6 +123,7 @@ def space(**other):
     [
         (unsettled(), "voter i-0a is not healthy"),
         (unsettled("alarm CORRUPT", alarms=["CORRUPT"]), "alarm CORRUPT"),
+        (etcd.report(alarms=[f"CORRUPT {A}"]), f"alarm CORRUPT {A}"),
         (unsettled("alarm NOSPACE", alarms=["NOSPACE", f"CORRUPT {A}"]), "alarm CORRUPT"),
         (space(linearizable=False), "no linearizable read"),
         (space(members=[etcd.member(A), etcd.member(B), etcd.member(C, healthy=False)]), f"voter {C} is not healthy"),

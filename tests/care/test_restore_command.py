@@ -193,6 +193,21 @@ def test_a_lost_answer_of_the_write_is_not_taken_for_somebody_else(living, agent
     assert (code, living.object().epoch) == (0, 2), err
 
 
+def test_an_order_that_controllers_went_on_with_before_its_answer_is_still_ours(living, agents, monkeypatch):
+    """Neither lost answers nor what others wrote into the same order since make it somebody else's."""
+    agents()
+    replaced = living.store.__class__.replace
+
+    def lost(self, old, new):
+        done = replaced(self, old, new)
+        return None if new.ordered and new.established < new.epoch else done
+
+    monkeypatch.setattr("kubecfn.etcd.store.Store.replace", lost)
+    code, out, err = living.run("restore", "newest", "--confirm", etcd.CLUSTER)
+
+    assert (code, "as epoch 2" in out) == (0, True), err
+
+
 def test_when_nobody_answers_the_object_decides_all_the_same(living, monkeypatch):
     """Total loss: no function, no agent. The order is written; after the wait it is said that it stands, and what to do."""
     living.answers({"raise": "nobody answers"})
