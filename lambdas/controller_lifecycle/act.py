@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
 
-from etcd_access.reach import Reach
+from etcd_access.reach import Reach, client
 from hooks.aws import Aws
 from hooks.leaving import Answer, Leaving
 
@@ -32,7 +31,6 @@ class Hands:
 
     aws: Aws
     reach: Reach
-    functions: Any
     settings: Settings
     asked: set[str] = field(default_factory=set)
     beating: set[str] = field(default_factory=set)
@@ -89,7 +87,8 @@ class Hands:
     def _tell_discovery(self, instance: str) -> None:
         """Take the instance out of the zone before it goes; if that fails, discovery's own schedule does it."""
         try:
-            answer = self.functions.invoke(FunctionName=self.settings.discovery, Payload=json.dumps({"gone": instance}))
+            payload = json.dumps({"gone": instance})
+            answer = client("lambda").invoke(FunctionName=self.settings.discovery, Payload=payload)
         except Exception as error:  # noqa: BLE001  whatever it is, the member has left and the hook must not wait for DNS
             say("discovery-failed", f"{self.settings.discovery} could not be invoked: {error}", instance=instance)
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import boto3
 from etcd_access.reach import LEASE, reach
 from etcd_access.span import Invocation
 from hooks.aws import RETAINED, Aws
@@ -58,6 +57,6 @@ def _alone(aws: Aws, settings: Settings, span: Invocation, holder: str) -> dict[
         return {"busy": 1}
     try:
         eyes = Eyes(aws, reached, settings, Silence(span.monotonic), reached.forgotten())
-        return run(eyes, Hands(aws, reached, boto3.client("lambda"), settings), span)
+        return run(eyes, Hands(aws, reached, settings), span)
     finally:
         reached.store.release(LEASE, holder)

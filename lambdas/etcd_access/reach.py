@@ -82,6 +82,12 @@ def must_trust(found: Look) -> None:
         raise CertificateError(f"{refused[0]}; {RENEW}")
 
 
+@cache
+def client(service: str) -> Any:
+    """Return a boto3 client; made once per execution environment, since making one costs more than a call."""
+    return boto3.client(service, config=_PATIENT)
+
+
 @cache  # made of what never changes while an environment lives: clients, and a certificate named by its hash
 def reach(settings: Where) -> Reach:
     """Return how to reach a cluster's etcd.
@@ -90,7 +96,7 @@ def reach(settings: Where) -> Reach:
         CertificateError: its client certificate cannot be used.
         ClientError: AWS refused.
     """
-    s3 = boto3.client("s3", config=_PATIENT)
-    fleet = Fleet(boto3.client("autoscaling", config=_PATIENT), boto3.client("ec2", config=_PATIENT), settings.group)
+    s3 = client("s3")
+    fleet = Fleet(client("autoscaling"), client("ec2"), settings.group)
     tls = load(s3, settings.artifact_bucket, settings.etcd_client_key)
     return Reach(fleet, Store(s3, settings.bucket, settings.cluster), s3, tls)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import boto3
-from etcd_access.reach import reach
+from etcd_access.reach import client, reach
 from etcd_access.span import Invocation
 
 from kubecfn.etcd.settings import from_environment
@@ -22,4 +21,4 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     reached, span = reach(settings), Invocation(context)
     if "ask" in event:
         return answer(reached, event, span, context.aws_request_id)
-    return Watch(reached, boto3.client("cloudwatch"), settings, span).run()
+    return Watch(reached, client("cloudwatch"), settings, span).run()

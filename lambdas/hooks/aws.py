@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import boto3
@@ -26,8 +27,9 @@ class Aws:
     cloudformation: Any
 
     @classmethod
+    @cache
     def connect(cls) -> Aws:
-        """Return clients with the function's own role in its own region."""
+        """Return clients with the function's own role in its own region; made once per execution environment."""
         return cls(*(boto3.client(name, config=_PATIENT) for name in ("autoscaling", "cloudformation")))
 
     def stack_status(self, stack: str) -> str:

@@ -48,8 +48,11 @@ def etcd(tmp_path, world):
 def settings(world):
     """Return the function's environment, with the certificate of a cluster."""
     _, _, bucket = world
+    keys = {}
 
     def make(cluster, **others):
+        if cluster.folder not in keys:
+            keys[cluster.folder] = bucket.certificate(cluster.trust.ca, *cluster.trust.client())
         return {
             "GROUP": GROUP,
             "HOOK": HOOK,
@@ -57,7 +60,7 @@ def settings(world):
             "CLUSTER": CLUSTER,
             "BUCKET": bucket.name,
             "ARTIFACT_BUCKET": bucket.name,
-            "ETCD_CLIENT_KEY": bucket.certificate(cluster.trust.ca, *cluster.trust.client()),
+            "ETCD_CLIENT_KEY": keys[cluster.folder],
             "DISCOVERY": DISCOVERY,
             "BACKUP_EVERY": "300",
             "BUDGET": "900",
