@@ -27,12 +27,19 @@ mkdir -p $to/member/wal $to/member/snap && echo "of the snapshot, bumped by $bum
 class Etcd:
     """etcd's unit, played: it makes data where there is none, as its configuration says, and never twice."""
 
-    def __init__(self, root):
+    def __init__(self, root, *, slow=False):
         self.root = root
         self.runs = False
+        self.slow = slow
+        self.calls = []
 
     def start(self, _unit):
         """Read the configuration, make the data, or go on with it."""
+        self.calls.append("start")
+        if self.slow:
+            (self.root / settings.DATA / "member/snap").mkdir(parents=True)
+            self.runs = True
+            return
         lines = (self.root / settings.FILE).read_text().splitlines()[1:]
         told = {name: json.loads(value) for name, value in (line.split(": ", 1) for line in lines)}
         data = self.root / settings.DATA / "member"
@@ -47,6 +54,7 @@ class Etcd:
 
     def stop(self, _unit):
         """End."""
+        self.calls.append("stop")
         self.runs = False
 
     def state(self, _unit):
@@ -71,12 +79,12 @@ class Controller:
         (root / "usr/local/bin/etcdutl").chmod(0o755)
         (root / "snapshot.db").write_bytes(b"x")
 
-    def agent(self):
+    def agent(self, unit=None):
         """Return the hands of an agent that has only just started."""
         me = settings.Me("i-0000000a", "127.0.0.9", DOMAIN, "3.6.16")
         mine = SimpleNamespace(peer_urls=(me.peer_url,))
         client = SimpleNamespace(linearizable=lambda: None, members=lambda: (mine,))
-        return hands.EtcdHands(self.root, me, Etcd(self.root), lambda _address: client)
+        return hands.EtcdHands(self.root, me, unit or Etcd(self.root), lambda _address: client)
 
     def seen(self):
         """Return all that lies there and is not ours to make anew."""
@@ -171,3 +179,33 @@ def test_every_way_touches_the_disk_in_several_steps(tmp_path):
             break
         states.add(tuple(sorted(str(path) for path in tmp_path.rglob("*"))))
     assert len(states) > 3
+
+
+def test_an_etcd_that_is_making_its_data_is_left_alone(tmp_path):
+    """It has no log yet, so there is no data; but what lies there is its own, and to clear it away would ruin it."""
+    there = Controller(tmp_path)
+    etcd = Etcd(tmp_path, slow=True)
+    agent = there.agent(etcd)
+    agent.join(1, "i-0000000b=https://127.0.0.8:2380")
+    del etcd.calls[:]
+
+    agent.join(1, "i-0000000b=https://127.0.0.8:2380")
+    assert etcd.calls == []
+    assert (tmp_path / settings.DATA / "member/snap").exists()
+
+    # Told something else, it is stopped before its files are taken away.
+    agent.join(1, "i-0000000c=https://127.0.0.7:2380")
+    assert etcd.calls == ["stop", "start"]
+
+
+def test_who_survives_twice_saves_twice(tmp_path):
+    """What was saved years ago is not what goes on now."""
+    there = Controller(tmp_path)
+    have(there)
+    there.agent().survive(2)
+    (tmp_path / settings.DATA / "member/snap/db").write_text("much later")
+
+    there.agent().survive(3)
+
+    saved = {file.name: file.read_bytes()[:10] for file in (tmp_path / hands.SAVED).iterdir()}
+    assert saved == {"survivor-of-1.db": b"new one" + saved["survivor-of-1.db"][7:], "survivor-of-2.db": b"much later"}

@@ -116,7 +116,7 @@ class Data:
 
         Args:
             more: bytes beside what etcd takes for its log.
-            what: is to be done.
+            what: is to be done, e.g. ``to restore``.
 
         Raises:
             StepFailed: there is too little room.

@@ -104,12 +104,7 @@ class EtcdHands:
         Raises:
             StepFailed: there is data of another epoch, too little room, or etcd cannot be started.
         """
-        if self._begun(epoch, "found"):
-            return
-        self._data.need(0, "founding a cluster")
-        self._data.clear()
-        self._data.mark(epoch, "found")
-        self._start(Begin(self._me.alone, "new", token))
+        self._begin(epoch, "found", Begin(self._me.alone, "new", token))
 
     def join(self, epoch: int, initial_cluster: str) -> None:
         """Start as the learner that was added.
@@ -121,12 +116,7 @@ class EtcdHands:
         Raises:
             StepFailed: there is data of another epoch, too little room, or etcd cannot be started.
         """
-        if self._begun(epoch, "join"):
-            return
-        self._data.need(0, "joining a cluster")
-        self._data.clear()
-        self._data.mark(epoch, "join")
-        self._start(Begin(initial_cluster))
+        self._begin(epoch, "join", Begin(initial_cluster))
 
     def restore(self, epoch: int, token: str, snapshot: Path) -> None:
         """Start a cluster of one from a snapshot, its revisions far above all that were ever given out.
@@ -137,8 +127,9 @@ class EtcdHands:
         """
         if self._begun(epoch, "restore"):
             return
+        self._units.stop(UNIT)
         self._data.clear()
-        self._data.need(snapshot.stat().st_size, "restoring a snapshot")
+        self._data.need(snapshot.stat().st_size, "to restore")
         try:
             tools.restore(self._root, self._me, snapshot, self._data.coming, token)
         except StepFailed:
@@ -164,9 +155,11 @@ class EtcdHands:
         if (marker["epoch"], marker.get("forced")) == (epoch, True):
             self.resume()
             return
-        of = int(marker.get("from", before))
+        # What an attempt that was cut off had saved was saved before anything was forced: it stays.
+        begun = marker["epoch"] == epoch and "from" in marker
+        of = int(marker["from"]) if begun else before
         self._units.stop(UNIT)
-        self._save(of)
+        self._save(of, anew=not begun)
         self._data.mark(epoch, "survive", **{"from": of})
         try:
             self._start(Begin(self._me.alone, force=True))
@@ -213,6 +206,18 @@ class EtcdHands:
         """The agent ends: where there is no systemd, etcd ends with it."""
         self._units.close()
 
+    def _begin(self, epoch: int, way: str, begin: Begin) -> None:
+        """Start etcd where there is no data, unless it is already at making it: not a file is touched below it then."""
+        if self._begun(epoch, way):
+            return
+        if self.running() and settings.is_there(self._me, self._root, begin):
+            return
+        self._units.stop(UNIT)
+        self._data.need(0, f"to {way}")
+        self._data.clear()
+        self._data.mark(epoch, way)
+        self._start(begin)
+
     def _begun(self, epoch: int, way: str) -> bool:
         """Go on with what was begun, when there is data of this epoch; there must not be any other."""
         have = self._data.epoch()
@@ -226,12 +231,12 @@ class EtcdHands:
         settings.write(self._me, self._root, begin)
         self._units.start(UNIT)
 
-    def _save(self, epoch: int) -> None:
+    def _save(self, epoch: int, *, anew: bool) -> None:
         """Keep what this member has: on this disk always, in the bucket when possible."""
         target = self._root / SAVED / f"survivor-of-{epoch}.db"
-        if not target.exists():
+        if anew or not target.exists():
             store = self._data.store
-            self._data.need(store.stat().st_size, "saving a snapshot")
+            self._data.need(store.stat().st_size, "to save what is here")
             target.parent.mkdir(parents=True, exist_ok=True)
             tools.as_snapshot(store, target)
         revision, _ = self.verify(target)

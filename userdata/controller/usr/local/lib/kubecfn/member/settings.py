@@ -126,10 +126,23 @@ def settings(me: Me, root: Path, begin: Begin, pace: Pace = Pace()) -> Dict[str,
     return told
 
 
-def write(me: Me, root: Path, begin: Begin) -> None:
-    """Write the file, whole or not at all. One option a line, each value as JSON, which is YAML too."""
+def rendered(me: Me, root: Path, begin: Begin) -> str:
+    """Return the file: one option a line, each value as JSON, which is YAML too."""
     text = "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings(me, root, begin).items())
-    disk.write(root / FILE, f"# Written by kubecfn's agent before each start.\n{text}")
+    return f"# Written by kubecfn's agent before each start.\n{text}"
+
+
+def is_there(me: Me, root: Path, begin: Begin) -> bool:
+    """Say whether the file on the disk says just this."""
+    try:
+        return (root / FILE).read_text(encoding="utf-8") == rendered(me, root, begin)
+    except (OSError, ValueError):
+        return False
+
+
+def write(me: Me, root: Path, begin: Begin) -> None:
+    """Write the file, whole or not at all."""
+    disk.write(root / FILE, rendered(me, root, begin))
 
 
 def _pair(root: Path, name: str) -> Dict[str, Any]:
