@@ -81,7 +81,7 @@ $(VENV)/ready: requirements.lock setup.cfg setup.py
 .PHONY: rehearse
 rehearse: setup ## systemd containers with real etcd live a cluster's life on the embedded AWS; needs root
 	$(BIN)/python -m tests.rehearsal $(ARGS)
-.PHONY: programs test test-slow lint types templates check bench comparison lock wheel clean
+.PHONY: programs test test-slow lint types templates check soak bench comparison lock wheel clean
 programs: setup ## build the etcd releases that tests and rehearsals run (some minutes, once)
 	$(BIN)/python -m kubecfn.local.programs
 test: setup ## every test that needs no root, in under three minutes
@@ -99,6 +99,8 @@ templates: setup ## emit templates/ anew
 check: lint types ## lint, types, and everything generated is as it would be generated now
 	$(BIN)/python -m kubecfn.template.examples --check
 	$(BIN)/python -m kubecfn.cli.reference --check
+soak: setup ## thousands of seeds: rules, agents, real etcd (SECONDS=240 bounds it; PART=… SEED=… repeats one)
+	PYTHONPATH=.:tests/support nice $(BIN)/python -m tests.soak
 bench: setup ## sizes and ratios of one run
 	$(BIN)/python -m benchmarks $(ARGS)
 comparison: setup ## ministack in an environment of its own, for the tests that compare answers with it

@@ -6,6 +6,7 @@ import random
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,16 +55,17 @@ def drawn(chance: random.Random, kind: Kind) -> str:
     return chance.choice([name for name in FAULTS if kind.cuttable or name != "network cut"])
 
 
-def live(seed: int, count: int, folder: Path | None = None) -> Life:
+def live(seed: int, count: int, until: float = float("inf"), faults: Sequence[str] = ()) -> Life:
     """Live one life.
 
     Args:
         seed: of faults, victims, moments and clients.
         count: replacements.
-        folder: for data; a temporary one when left out. Logs of a life with a flaw stay there.
+        until: seconds since 1970 after which no further one begins.
+        faults: the first ones; the others are drawn.
     """
     kind = kind_of(seed)
-    root = Path(tempfile.mkdtemp(prefix=f"soak-{seed}-", dir=folder))
+    root = Path(tempfile.mkdtemp(prefix=f"soak-{seed}-"))
     chance = random.Random(seed)
     done: list[Replacement] = []
     flaws: list[str] = []
@@ -77,8 +79,10 @@ def live(seed: int, count: int, folder: Path | None = None) -> Life:
             try:
                 with clients, writer:
                     for number in range(count):
+                        if time.time() > until:
+                            break
                         clients.round = number
-                        done.append(_replaced(trio, writer, drawn(chance, kind)))
+                        done.append(_replaced(trio, writer, [*faults, *[""] * count][number] or drawn(chance, kind)))
             except Flaw as flaw:
                 flaws.append(str(flaw))
             checked = writer.check()
