@@ -55,7 +55,7 @@ def run(
     release = str(choose(config.kubernetes, config.etcd).etcd)
     image = etcd(release, lambda line: report(Progress(Kind.NOTE, line)))
     # A node's first calls may be refused while IAM settles; here IAM settles at once, and a refusal should show soon.
-    machines = ProcessMachines(image=image, environment={"KUBECFN_PATIENCE": "2"})
+    machines = ProcessMachines(image=image, environment={"KUBECFN_PATIENCE": "15"})
     with (
         EmbeddedAws(region=config.region, clock=ScaledClock(speed), workdir=work, machines=machines) as cloud,
         _pointed_at(cloud),
