@@ -150,6 +150,11 @@ def _ec2(kind: str, member: str) -> Where:
     return where
 
 
+def _new_interface(call: Call, _: Look) -> Target:
+    """One of the three resources that EC2 asks about; the subnet and the security groups go unasked here."""
+    return Target(arn(call, "ec2", "network-interface/*"))
+
+
 _INSTANCE = _ec2("instance", "InstanceId")
 _BUS = _named("events", "event-bus/{}", "EventBusName")
 RESOURCES: dict[str, Where] = {
@@ -226,12 +231,23 @@ RESOURCES: dict[str, Where] = {
     "elasticloadbalancing:RegisterTargets": _given("TargetGroupArn"),
     "elasticloadbalancing:DeregisterTargets": _given("TargetGroupArn"),
     "ec2:TerminateInstances": _ec2("instance", "InstanceIds"),
+    "ec2:CreateNetworkInterface": _new_interface,
+    **dict.fromkeys(
+        (
+            "ec2:DeleteNetworkInterface",
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:UnassignPrivateIpAddresses",
+        ),
+        _ec2("network-interface", "NetworkInterfaceId"),
+    ),
     "ec2:ModifyInstanceAttribute": _INSTANCE,
     "ec2:ModifyNetworkInterfaceAttribute": _ec2("network-interface", "NetworkInterfaceId"),
 }
 # Services with one endpoint per partition are asked in that endpoint's region, wherever the client is.
 _GLOBAL_SERVICES = frozenset({"iam", "route53"})
 _GLOBAL = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
+# How Lambda names the sessions in which it acts in a role's name; those of a function's code are named after the function.
+LAMBDA_ITSELF = "awslambda_"
 # The API calls it so, IAM otherwise.
 ACTIONS = {"lambda:Invoke": "lambda:InvokeFunction"}
 
@@ -291,4 +307,6 @@ def _common(call: Call, principal: str) -> Context:
     }
     if session.startswith("i-"):
         values["ec2:SourceInstanceARN"] = arn(call, "ec2", f"instance/{session}")
-    return Context(values, frozenset(absent | {"ec2:SourceInstanceARN"}))
+    elif ":assumed-role/" in call.caller and not session.startswith(LAMBDA_ITSELF):
+        values["lambda:SourceFunctionArn"] = arn(call, "lambda", f"function:{session}")
+    return Context(values, frozenset(absent | {"ec2:SourceInstanceARN", "lambda:SourceFunctionArn"}))

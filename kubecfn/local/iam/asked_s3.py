@@ -88,10 +88,16 @@ def _about_objects(call: Call, look: Look, bucket: str, context: Context) -> lis
     of_version = "Version" if version else ""
     if operation in READS:
         reading = _reading(call, look, bucket, key, version)
-        return [Question(f"s3:{READS[operation]}{of_version}", here, context), *reading]
+        asked = [Question(f"s3:{READS[operation]}{of_version}", here, context), *reading]
+        # "There is none" is said to those only who may list the bucket (S3 API Reference, GetObject, "Permissions").
+        if not reading and not look.has_object(call, bucket, key):
+            asked.append(Question("s3:ListBucket", _bucket(call, bucket), context))
+        return asked
     if operation in WRITES:
         source = _copy_source(call, look, context) if operation == "CopyObject" else []
-        return [Question("s3:PutObject", here, context), *source, *_writing(call, look, here, bucket)]
+        # S3 User Guide, "How to prevent object overwrites with conditional writes": If-Match reads the object's ETag.
+        compared = [Question("s3:GetObject", here, context)] if call.params.get("IfMatch") else []
+        return [Question("s3:PutObject", here, context), *compared, *source, *_writing(call, look, here, bucket)]
     if operation == "DeleteObjects":
         keys = [one["Key"] for one in call.params.get("Delete", {}).get("Objects", [])]
         return [Question("s3:DeleteObject", _object(call, bucket, one), context) for one in keys]

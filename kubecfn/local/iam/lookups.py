@@ -83,6 +83,10 @@ class Look:
             return Encryption(self.key(call, named), bool(found.get("BucketKeyEnabled")))
         return default
 
+    def has_object(self, call: Call, bucket: str, key: str) -> bool:
+        """Whether there is an object of this name."""
+        return self._ask(call, "s3", "head_object", Bucket=bucket, Key=key) is not None
+
     def bucket_encryption(self, call: Call, bucket: str) -> Encryption | None:
         """Return a bucket's default encryption; None unless it is with a customer's key."""
         found = self._ask(call, "s3", "get_bucket_encryption", Bucket=bucket)

@@ -122,12 +122,13 @@ class Cloud:
             AutoScalingGroupName=group, LifecycleHookName=hook, InstanceId=instance_id, LifecycleActionResult=result
         )
 
-    def function(self, source, *, timeout=60, policy=(), **settings):
+    def function(self, source, *, timeout=60, policy=(), condition=None, **settings):
         """Make a function whose module is `source` and whose handler is ``handler.handle``; return its name."""
         name = self.name("function")
         iam = self.client("iam")
         role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))["Role"]["Arn"]
         statements = [{"Effect": "Allow", "Action": list(policy) or ["logs:*"], "Resource": "*"}]
+        statements[0] |= {"Condition": condition} if condition else {}
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
         iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=document)
         self.client("lambda").create_function(
