@@ -88,9 +88,13 @@ def test_a_joiner_becomes_a_voter_and_a_leader_hands_on_before_it_stops(rooms, f
     assert second.hands.data_epoch() == 1
     term = second.client.status().raft_term
     wanted = second.client.status().member
+    leaders, stop = [], first.runs.stop
+    first.runs.stop = lambda unit: (leaders.append(first.client.status().leader), stop(unit))
 
     first.hands.stop()
 
+    # Before it was told to end: etcd hands on by itself too, but to whomever, healthy or not.
+    assert leaders == [wanted]
     until("the other leads", lambda: second.client.status().leader == wanted)
     assert second.client.status().raft_term == term + 1
     assert not first.hands.running()
@@ -271,6 +275,9 @@ def test_no_quorum_is_no_reason_to_end(rooms, first):
     """A member without its peers waits for them, and still tells what it holds."""
     second = rooms.node("i-0000000b")
     second.joins(first)
+    # A member writes down what is committed with the next entry: what came last it may not know after a power cut.
+    for value in (b"second", b"third"):
+        first.client.put(b"key", value)
     first.power_cut()
     second.power_cut()
 
@@ -278,7 +285,7 @@ def test_no_quorum_is_no_reason_to_end(rooms, first):
 
     own = second.own()
     until("its status", lambda: own.status().raft_index > 0)
-    assert own.status().revision == 2
+    assert own.status().revision >= 2
     assert second.hands.running()
     assert {one.name for one in own.any_members()} == {"i-0000000a", "i-0000000b"}
     assert not own.status().learner
