@@ -28,7 +28,7 @@ def draw_chart(paper: Paper, frame: Frame) -> None:
         paper.words(LEFT - 12, y + 4, _tick(10.0**power), "dim small", size=11, anchor="end")
     for column in columns(frame.run.writes, frame.run.ended, int(RIGHT - LEFT)):
         x = LEFT + column.place + 0.5
-        paper.line(x, frame.y(column.quickest) + 0.6, x, frame.y(column.slowest) - 0.6, "latency")
+        paper.line(x, frame.y(column.quickest) + 1, x, frame.y(column.slowest) - 1, "latency")
     paper.path(_line(frame), "typical")
     for write in frame.run.writes:
         if not write.acknowledged:

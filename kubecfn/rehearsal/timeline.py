@@ -10,6 +10,7 @@ from kubecfn.rehearsal.frame import BAND, CHART, LANE, LEFT, MARGIN, RIGHT, WIDT
 from kubecfn.rehearsal.record import Operation, Phase, Run
 
 TILE = 58.0
+_TILES = 5  # so many stand in a row; more become narrower
 KINDS = ("found", "grow", "roll", "kill", "restore", "backup")
 _LEGEND = (Phase.BOOTING, Phase.LEARNER, Phase.VOTER, Phase.LEADER, Phase.LEAVING, Phase.DEAD)
 # How high each phase stands in its lane: one sees who leads without colours.
@@ -92,7 +93,8 @@ def rows_of(run: Run) -> dict[Operation, int]:
     scale = (RIGHT - LEFT) / max(run.ended, 1e-9)
     for operation in run.operations:
         begun = operation.begun * scale
-        ended = max(operation.ended * scale, begun + width_of(operation.name, 11.5) + 14)
+        ended, words = operation.ended * scale, width_of(operation.name, 11.5) + 14
+        ended = ended if ended - begun >= words else ended + words
         row = next((place for place, end in enumerate(ends) if end <= begun), len(ends))
         ends[row:] = [ended, *ends[row + 1 :]]
         rows[operation] = row
@@ -100,7 +102,7 @@ def rows_of(run: Run) -> dict[Operation, int]:
 
 
 def _draw_facts(paper: Paper, run: Run) -> None:
-    room = (RIGHT - MARGIN + 12) / max(1, len(run.facts))
+    room = (RIGHT - MARGIN + 12) / max(_TILES, len(run.facts))
     for place, (name, value) in enumerate(run.facts):
         x = MARGIN + place * room
         paper.box(x, 76, room - 12, TILE, "tile", round_by=8)
@@ -138,7 +140,7 @@ def _draw_bands(paper: Paper, frame: Frame, rows: dict[Operation, int]) -> None:
         length = seconds(operation.ended - operation.begun)
         tip = f"{operation.name}: from {seconds(operation.begun)}, {length} long"
         paper.box(x, y, end - x, BAND - 4, f"band {_kind(operation)}", tip=tip)
-        inside = end - x >= width_of(operation.name, 11.5) + 12
+        inside = end - x >= width_of(operation.name, 11.5) + 14
         style = "onband small" if inside else "small halo"
         at = x + 7 if inside else max(end, x) + 5
         overflow = at + width_of(operation.name, 11.5) > RIGHT and not inside

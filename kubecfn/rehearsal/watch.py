@@ -36,7 +36,7 @@ def phases(group: Group, look: Look, before: Mapping[str, Phase]) -> dict[str, P
 def _phase(place: Place, member: Member | None, look: Look, before: Phase | None) -> Phase:
     if member is not None and place.instance in look.statuses:
         return _serving(place, member, look)
-    if member is not None and member.name:
+    if member is not None and member.name and (not member.learner or before in _WAS_MEMBER):
         return Phase.DEAD
     if not look.cluster.members and before in _WAS_MEMBER:
         return Phase.DEAD

@@ -147,6 +147,15 @@ def test_everything_stands_inside_the_paper_and_lanes_do_not_overlap():
     assert len(set(rows_of(run).values())) == 8
 
 
+def test_an_operation_too_short_for_its_name_has_the_name_beside_it_and_nothing_over_that():
+    """A name is never written across the next operation."""
+    first, second = Operation("an operation with a long name", "roll", 0, 1), Operation("next", "kill", 1.2, 9)
+    rows = rows_of(Run("close", 60, operations=(first, second)))
+
+    assert rows[first] != rows[second]
+    assert set(rows_of(Run("wide", 10, operations=(first, Operation("next", "kill", 5, 9)))).values()) == {0}
+
+
 @pytest.mark.parametrize("run", [Run("nothing", 0.0), Run("short", 0.001, writes=(Write(0, 0, 0, Outcome.OK),))])
 def test_a_run_in_which_nothing_happened_can_be_drawn(run):
     """An aborted run still leaves its page."""
