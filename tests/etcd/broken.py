@@ -200,3 +200,56 @@ STARTS = {
     "forgets what it began": (Rules(start=without_founder), STUCK),
     "wipes what finds no quorum": (Rules(start=eager_wipe), "wiped"),
 }
+# Three that serve are needed before these show.
+FAR = ("lets any survivor take over", "trusts its own member list", "takes old data for new")
+
+
+def under_order(decide: Start, when: str) -> Callable[[Boot], Decision]:
+    """Return a start that decides so, under an order alone, where the real one gives a reason with `when` in it."""
+
+    def broken(boot: Boot) -> Decision:
+        decision = starting.start(boot)
+        epoch = boot.epoch
+        order = epoch is not None and epoch.ordered and epoch.established < epoch.number
+        return Decision(decide, "broken on purpose") if order and when in decision.reason else decision
+
+    return broken
+
+
+def order_dies_with_its_founder(boot: Boot) -> Decision:
+    """Forget the order when the founder it names is terminated."""
+    epoch = boot.epoch
+    if epoch and any(w.instance == epoch.founder and w.machine is Machine.TERMINATED for w in epoch.words):
+        boot = replace(boot, epoch=replace(epoch, ordered=False))
+    return starting.start(boot)
+
+
+def eager_aside(boot: Boot) -> Decision:
+    """Set data aside whenever its epoch is not the newest, ordered or not."""
+    if boot.epoch and 0 < boot.data < boot.epoch.number:
+        return Decision(Start.ASIDE, "broken on purpose")
+    return starting.start(boot)
+
+
+ORDERS = {
+    "restores before all data is set aside": (
+        Rules(start=under_order(Start.RESTORE, "has not set its data aside")),
+        "beside older data",
+    ),
+    "restores without those who have not said": (
+        Rules(start=under_order(Start.RESTORE, "has not said what data")),
+        "beside older data",
+    ),
+    "restores beside a cluster that serves": (
+        Rules(start=under_order(Start.RESTORE, "has not established")),
+        "",
+    ),
+    "does not wait for the founder that was named": (
+        Rules(start=under_order(Start.RESTORE, "is making epoch")),
+        "two make an epoch",
+    ),
+    "never sets anything aside": (Rules(start=under_order(Start.WAIT, "a person ordered a restore as")), STUCK),
+    "never restores": (Rules(start=under_order(Start.WAIT, "all older data is set aside")), STUCK),
+    "lets an order die with its founder": (Rules(start=order_dies_with_its_founder), ""),
+    "sets data aside that nobody ordered away": (Rules(start=eager_aside), "nobody ordered away"),
+}

@@ -36,6 +36,7 @@ class Object(NamedTuple):
     founder: int
     way: Start
     established: int
+    ordered: bool = False  # a person ordered this restore
 
 
 class World(NamedTuple):
@@ -73,7 +74,7 @@ def canonical(world: World) -> World:
             Node(n.phase, epoch[n.data], index[n.index], frozenset(where[p] for p in n.list), n.enlisted)
             for n in (world.nodes[old] for old in order)
         ),
-        made and Object(epoch[made.number], where[made.founder], made.way, epoch[made.established]),
+        made and Object(epoch[made.number], where[made.founder], made.way, epoch[made.established], made.ordered),
         world.snapshot,
         epoch[world.epoch],
         frozenset(where[p] for p in world.voters),
@@ -87,6 +88,12 @@ def put(world: World, place: int, **about: object) -> World:
     nodes = list(world.nodes)
     nodes[place] = nodes[place]._replace(**about)
     return world._replace(nodes=tuple(nodes))
+
+
+def obeying(world: World) -> bool:
+    """Return whether a person's order is to be carried out."""
+    made = world.object
+    return made is not None and made.ordered and made.established < made.number
 
 
 def holders(world: World) -> frozenset[int]:
@@ -133,7 +140,7 @@ def boot(rules: Rules, world: World, me: int) -> Boot:
     epoch = None
     if made:
         words = tuple(word(rules, world, p) for p, n in enumerate(world.nodes) if n.enlisted)
-        epoch = Epoch(made.number, f"i-{made.founder}", made.way, made.established, words)
+        epoch = Epoch(made.number, f"i-{made.founder}", made.way, made.established, words, made.ordered)
     return Boot(
         f"i-{me}",
         heard,
@@ -168,6 +175,11 @@ def taking(world: World, me: int, way: Start) -> str:  # noqa: PLR0911  one sent
         return "two make an epoch at once"
     if way is Start.FOUND and (world.acked or (made and made.established)):
         return "an empty cluster is founded over an established one"
+    if made and obeying(world):
+        if way is not Start.RESTORE:
+            return "something else is made than what was ordered"
+        beside = any(one.phase in "RX" and 0 < one.data < made.number for one in world.nodes)
+        return "an ordered restore begins beside older data" if beside else ""
     if way is Start.RESTORE and hold:
         return "a snapshot is restored while someone holds the data"
     if way is Start.SURVIVE:
@@ -188,7 +200,8 @@ def take(world: World, me: int, way: Start, epoch: Epoch | None) -> World:
         named = starting.enlisted(epoch, f"i-{me}") if epoch else (f"i-{me}",)
         for place in range(len(world.nodes)):
             world = put(world, place, enlisted=f"i-{place}" in named)
-        return world._replace(object=Object(made.number + 1 if made else 1, me, way, made.established if made else 0))
+        number, before = (made.number + 1, made.established) if made else (1, 0)
+        return world._replace(object=Object(number, me, way, before, made is not None and obeying(world)))
     index = world.nodes[me].index if way is Start.SURVIVE else 1
     alone = frozenset([me])
     world = put(world, me, data=made.number, index=index, list=alone)
@@ -200,7 +213,12 @@ def act(rules: Rules, world: World, me: int, seen: Boot) -> Iterator[Step]:
     start = rules.start(seen).start
     node, made = world.nodes[me], world.object
     name = f"{me} decides to {start.value}"
-    if start is Start.WIPE:
+    if start is Start.ASIDE:
+        flaw = (
+            "" if made and obeying(world) and node.data < made.number else "data is set aside that nobody ordered away"
+        )
+        yield Step(name, put(world, me, data=0, index=0, list=frozenset()), flaw, heals=True)
+    elif start is Start.WIPE:
         flaw = "data of a voter is wiped" if me in world.voters and node.data == world.epoch else ""
         yield Step(name, put(world, me, data=0, index=0, list=frozenset()), flaw, heals=True)
     elif start is Start.ENLIST and made:
@@ -216,18 +234,17 @@ def act(rules: Rules, world: World, me: int, seen: Boot) -> Iterator[Step]:
         yield Step(name, take(world, me, start, seen.epoch), taking(world, me, start), heals=True)
 
 
-def agents(rules: Rules, world: World) -> Iterator[Step]:
-    """Yield what each running controller outside the serving cluster does, whatever it could or could not ask."""
+def agents(rules: Rules, world: World, *, unsure: bool = True) -> Iterator[Step]:
+    """Yield what each running controller outside the serving cluster does, when unsure with one thing not answered."""
     now = serving(world)
     for me, node in enumerate(world.nodes):
-        if node.phase != UP or me in now:
+        if node.phase != UP or (me in now and not obeying(world)):
             continue
         seen = boot(rules, world, me)
         yield from act(rules, world, me, seen)
-        for look in blurred(seen):
-            yield from (
-                replace(step, name=f"{step.name} (not all asked)", heals=False) for step in act(rules, world, me, look)
-            )
+        for look in blurred(seen) if unsure else ():
+            for step in act(rules, world, me, look):
+                yield Step(f"{step.name} (not all asked)", step.to, step.flaw)
 
 
 def cluster(world: World) -> Iterator[Step]:
@@ -236,7 +253,7 @@ def cluster(world: World) -> Iterator[Step]:
     if not now or made is None:
         return
     if made.established < made.number == world.epoch:
-        after = world._replace(object=made._replace(established=made.number), acked=max(world.acked, 1))
+        after = world._replace(object=made._replace(established=made.number, ordered=False), acked=max(world.acked, 1))
         yield Step("established", synced(after, now), heals=True)
         return
     if not world.snapshot:
@@ -253,7 +270,7 @@ def cluster(world: World) -> Iterator[Step]:
         yield Step(f"{gone[0]} is collected", synced(after, now), heals=True)
 
 
-def environment(world: World) -> Iterator[Step]:
+def environment(world: World, *, parting: bool = True) -> Iterator[Step]:
     """Yield deaths, returns, ends and launches."""
     for place, node in enumerate(world.nodes):
         if node.phase == UP:
@@ -264,7 +281,7 @@ def environment(world: World) -> Iterator[Step]:
             ended = Node(ENDED, 0, 0, frozenset(), node.enlisted)
             nodes = (*world.nodes[:place], ended, *world.nodes[place + 1 :])
             yield Step(f"{place} is terminated", world._replace(nodes=nodes), heals=node.phase == CUT)
-    if world.voters:
+    if world.voters and parting:
         yield Step(
             "peers meet" if world.split else "peers part", world._replace(split=not world.split), heals=world.split
         )
@@ -283,6 +300,20 @@ def environment(world: World) -> Iterator[Step]:
             break
 
 
+def orders(world: World) -> Iterator[Step]:
+    """Yield a person's order to restore, with any running instance as its founder."""
+    made = world.object
+    if made is None or not world.snapshot or obeying(world):
+        return
+    for place, node in enumerate(world.nodes):
+        if node.phase == UP:
+            for other, one in enumerate(world.nodes):
+                if one.phase in (UP, CUT):
+                    world = put(world, other, enlisted=True)
+            order = Object(made.number + 1, place, Start.RESTORE, made.established, ordered=True)
+            yield Step(f"a person orders {place} to restore", world._replace(object=order))
+
+
 def old_cluster(world: World) -> str:
     """Return a flaw when disks of an older cluster are a quorum among themselves."""
     for node in world.nodes:
@@ -294,10 +325,39 @@ def old_cluster(world: World) -> str:
     return ""
 
 
-def steps(rules: Rules, world: World) -> Iterator[Step]:
-    """Yield everything that can happen next, with worlds in canonical form."""
-    for step in (*agents(rules, world), *cluster(world), *environment(world)):
-        yield replace(step, to=canonical(step.to), flaw=step.flaw or old_cluster(step.to))
+def steps(rules: Rules, world: World, *, ordering: bool = False, rough: bool = True) -> Iterator[Step]:
+    """Yield everything that can happen next, with worlds in canonical form.
+
+    Args:
+        rules: under test.
+        world: now.
+        ordering: a person may order a restore.
+        rough: peers may lose each other while everybody reaches S3 and EC2, and any one question may stay unanswered.
+    """
+    yield from map(_settled, agents(rules, world, unsure=rough))
+    yield from map(_settled, cluster(world))
+    yield from map(_settled, environment(world, parting=rough))
+    if ordering:
+        yield from map(_settled, orders(world))
+
+
+def _settled(step: Step) -> Step:
+    return Step(step.name, canonical(step.to), step.flaw or old_cluster(step.to), step.heals)
+
+
+def grown() -> World:
+    """Return a world in which three serve and a fourth place is free: where most of what can go wrong is near."""
+    voters = frozenset(range(3))
+    nodes = (*(Node(UP, 1, 1, voters, enlisted=True) for _ in voters), Node())
+    return canonical(World(nodes, Object(1, 0, Start.FOUND, 1), snapshot=False, epoch=1, voters=voters, acked=1))
+
+
+def ordered() -> World:
+    """Return a world in which two serve, and a person has ordered the first to restore what was saved."""
+    voters = frozenset(range(2))
+    nodes = (*(Node(UP, 1, 1, voters, enlisted=True) for _ in voters), Node())
+    order = Object(2, 0, Start.RESTORE, 1, ordered=True)
+    return canonical(World(nodes, order, snapshot=True, epoch=1, voters=voters, acked=1))
 
 
 def healed(world: World) -> bool:
