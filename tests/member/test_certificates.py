@@ -1,8 +1,10 @@
 """Certificates issued by the real openssl, read by another library."""
 
+import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -31,12 +33,19 @@ def issued(request, tmp_path_factory):
     return SimpleNamespace(root=root, before=before, said=said)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """What a controller has, made once."""
+    root = tmp_path_factory.mktemp("made")
+    authority(root)
+    certificates.ensure(root, ME)
+    return root
+
+
 @pytest.fixture
-def root(tmp_path):
+def root(made, tmp_path):
     """A controller that has its certificates."""
-    authority(tmp_path)
-    certificates.ensure(tmp_path, ME)
-    return tmp_path
+    return Path(shutil.copytree(made, tmp_path, dirs_exist_ok=True))
 
 
 def read(root, name):
