@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import ssl
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ import pytest
 from real_etcd import Trust
 from tls_servers import answer, chunks, serving, trickle
 
+from kubecfn.etcd import gateway
 from kubecfn.etcd.client import Client, EtcdError
 from kubecfn.pki import issue_server_leaf
 
@@ -239,3 +241,22 @@ def test_a_snapshot_that_does_not_end_ends_with_its_deadline(ask, tmp_path):
     error = failure(ask, forever, lambda client: client.snapshot(tmp_path / "endless.db", timeout=0.3))
     assert error.code == 4
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("said", [ssl.SSLError("alert unknown ca"), None])
+def test_who_hangs_up_on_a_request_is_asked_why(said):
+    """A refusal of our certificate may lie there to be read when sending fails first; if not, the first failure stands."""
+
+    class HungUp:
+        def settimeout(self, _): ...
+
+        def send(self, _):
+            raise ssl.SSLEOFError("EOF")
+
+        def recv(self, _):
+            if said:
+                raise said
+            return b""
+
+    with pytest.raises(ssl.SSLError, match="alert unknown ca" if said else "EOF"):
+        gateway._Deadline(HungUp(), time.monotonic() + 1).sendall(b"request")
