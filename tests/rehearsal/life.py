@@ -89,6 +89,22 @@ class Life:
         words = self.results.measure(f"longest stall beyond an election: {name}", beyond, SILENT)
         return f"{victim} was replaced; stall {stall():.2f} s; {words}"
 
+    def hang(self, how: str) -> str:
+        """Cut the leader off the network, or stop it where it stands; then let it go on: nobody is to be replaced."""
+        before, leader, machines = self._voters(), self.eyes.leader(), self.cluster.machines
+        stop, go_on = (machines.cut, machines.heal) if how == "cut off" else (machines.pause, machines.resume)
+        name = f"the leader {how}"
+        with self._operation(name, "kill") as stall:
+            stop(leader)
+            self.eyes.wait_until("Another leads", lambda _: self.eyes.leader() not in {"", leader})
+            time.sleep(2.0)
+            go_on(leader)
+            self.eyes.wait_until_settled()
+        if self._voters() != before:
+            raise DidNotHappenError(f"the voters were {sorted(before)}, now {sorted(self._voters())}")
+        words = self.results.measure(f"longest stall beyond an election: {name}", stall() - self.election, SILENT)
+        return f"the same members; stall {stall():.2f} s; {words}"
+
     def lose(self, count: int) -> str:
         """Lose so many instances for good, at once: a majority, so that one survivor goes on, or all."""
         before = self._voters()

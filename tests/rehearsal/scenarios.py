@@ -119,6 +119,8 @@ def three(stage: Stage) -> None:
             cluster.wanted["controllers"]["instance_type"] = "m7i.xlarge"
             _do(stage, "roll all, one after another", lambda: life.roll("graceful roll of three"))
             _do(stage, "kill -9 of the leader's etcd", life.kill_leaders_etcd)
+            _do(stage, "the leader cut off the network, and back", lambda: life.hang("cut off"))
+            _do(stage, "the leader paused, and resumed", lambda: life.hang("paused"))
             _do(stage, "power cut of a follower", lambda: life.cut_power("follower"))
             _do(stage, "power cut of the leader", lambda: life.cut_power("leader"))
             _do(stage, "reset all three with their data", life.reset_all)

@@ -309,6 +309,9 @@ class Loop:
             return Done("stop", verdict.reason, missing=verdict.reason)
         if verdict.say not in (Say.YES, Say.DONE):
             return Done("join", verdict.reason, missing=verdict.reason)
+        if self._world.hands.data_epoch():
+            # It was made while the others were asked: etcd has its log before it can tell the cluster its name.
+            return Done("join", "etcd here has only just made its data", missing=reason)
         self._withdraw(seen.stored)
         peer = self._world.ask(seen.look.via)
         try:
