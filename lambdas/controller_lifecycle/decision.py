@@ -60,7 +60,8 @@ def _removal(facts: Facts, member: Member, verdict: Verdict) -> Step:
         return Step(Do.REMOVE, member.instance, verdict.reason, member.id)
     if verdict.say is Say.MOVE:
         return Step(Do.MOVE, member.instance, verdict.reason, member.id, verdict.target)
-    return Step(Do.WAIT, member.instance, verdict.reason, watch=not member.healthy and facts.cluster.linearizable)
+    silent = not member.healthy and facts.cluster.linearizable and "CORRUPT" not in facts.cluster.alarms
+    return Step(Do.WAIT, member.instance, verdict.reason, watch=silent)
 
 
 def _waiting(facts: Facts, leaver: Leaver) -> Step:  # noqa: PLR0911  one rule, one sentence

@@ -23,6 +23,8 @@ from .certificate import RENEW, CertificateError, load
 LEASE = "members"
 # Six tries within seconds: the schedule comes again, and a hook must not wait for one call alone.
 _PATIENT = Config(retries={"mode": "standard", "max_attempts": 6}, connect_timeout=5, read_timeout=20)
+# Another function is asked once: it has a schedule of its own, and a repeated call would use up this one's time.
+_ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=20)
 
 
 class Where(Protocol):
@@ -85,7 +87,7 @@ def must_trust(found: Look) -> None:
 @cache
 def client(service: str) -> Any:
     """Return a boto3 client; made once per execution environment, since making one costs more than a call."""
-    return boto3.client(service, config=_PATIENT)
+    return boto3.client(service, config=_ONCE if service == "lambda" else _PATIENT)
 
 
 @cache  # made of what never changes while an environment lives: clients, and a certificate named by its hash
