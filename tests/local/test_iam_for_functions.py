@@ -46,7 +46,7 @@ def test_writing_over_what_was_read_needs_the_right_to_read(aws, role, bucket):
     assert refused(seeing.put_object, **write)["Code"] == "PreconditionFailed"
 
 
-@pytest.mark.parametrize(("namespace", "code"), [("kubecfn", ""), ("other", "AccessDenied")])
+@pytest.mark.parametrize(("namespace", "code"), [("kubecfn", ""), ("other", "AccessDeniedException")])
 def test_metrics_can_be_bound_to_a_namespace(aws, role, namespace, code):
     """PutMetricData knows no resource; cloudwatch:namespace is what its condition can name."""
     metrics = role(
