@@ -1,10 +1,13 @@
 """The packed function beside real etcd: what leaves, what is collected, and what stops it."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from kubecfn.local.embedded import EmbeddedAws
+from kubecfn.pki import KeyType, profiles
+from kubecfn.pki.certificates import new_leaf
 from tests.lambdas.controllers import CLUSTER, DISCOVERY, GROUP, HOOK, RETAINED, WAITS, Bucket, Controllers, Writer
 from tests.support.real_etcd import EtcdCluster, until
 
@@ -310,22 +313,28 @@ def test_where_no_cluster_was_ever_founded_nobody_is_held_back(world, settings, 
 
 
 def test_a_certificate_that_etcd_refuses_is_an_error_and_no_silence(etcd, world, settings, run, tmp_path):
-    """Of another authority, changed on the way, or none at all: a sentence says which, and nothing is done."""
+    """Of another authority, expired, changed on the way: a sentence says which, and nothing is done."""
     _, controllers, bucket = world
     cluster = etcd(A, B, C)
     controllers.set(cluster, i_0000000a=WAITS)
     other = EtcdCluster(tmp_path / "other").trust
     strange = bucket.certificate(cluster.trust.ca, *other.client())
+    leaf = new_leaf(
+        profiles.LAMBDA_ETCD_CLIENT, cluster.trust.authority, KeyType.P256, datetime(2015, 1, 1, tzinfo=UTC)
+    )
+    expired = bucket.certificate(cluster.trust.ca, *cluster.trust._laid("expired", leaf))
     untrusting = bucket.certificate(other.ca, *cluster.trust.client())
     bucket.s3.put_object(Bucket=bucket.name, Key="payments/functions/etcd-client-0.json", Body=b"{}")
     said = [
         run(settings(cluster, ETCD_CLIENT_KEY=key))[0]
-        for key in (strange, untrusting, "payments/functions/etcd-client-0.json")
+        for key in (strange, expired, untrusting, "payments/functions/etcd-client-0.json")
     ]
 
     assert "refuses our certificate" in said[0]
-    assert "shows a certificate that is not trusted" in said[1]
-    assert "its SHA-256 differs" in said[2]
+    assert "refuses our certificate" in said[1]
+    assert "expired" in said[1]
+    assert "shows a certificate that is not trusted" in said[2]
+    assert "its SHA-256 differs" in said[3]
     assert all(one.startswith("raised CertificateError") and "issue the certificate anew" in one for one in said)
     assert controllers.told == []
 
