@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from kubecfn.rehearsal.chart import columns, marked, tick_length
+from kubecfn.rehearsal.chart import Column, columns, marked, tick_length
 from kubecfn.rehearsal.drawing import seconds
 from kubecfn.rehearsal.frame import LEFT, RIGHT
 from kubecfn.rehearsal.page import html
@@ -107,6 +107,8 @@ def test_latencies_are_drawn_by_pixel_and_a_write_without_an_answer_is_shown_apa
     assert max(column.slowest for column in drawn) == 2.0
     assert all(column.quickest <= column.slowest for column in drawn)
     assert len(drawn) == len({column.place for column in drawn})
+    beside = (Write(0, 1, 1.001, Outcome.OK), Write(1, 0.5, 1.002, Outcome.OK))
+    assert list(columns(beside, 10, 100)) == [Column(10, pytest.approx(0.001), pytest.approx(0.502))]
     assert ["".join(one.itertext()).strip() for one in classed(drawing(run), "unanswered")] == [
         "write 401: indefinite after 0.50 s"
     ]

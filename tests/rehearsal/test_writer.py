@@ -9,7 +9,7 @@ import pytest
 
 from kubecfn.etcd.gateway import EtcdError
 from kubecfn.rehearsal.record import Outcome
-from kubecfn.rehearsal.writer import Checked, Writer
+from kubecfn.rehearsal.writer import BUMP, Checked, Writer
 
 
 class Store:
@@ -136,14 +136,20 @@ def test_nobody_to_ask_ends_with_the_run_and_not_later():
 def test_what_a_restore_gave_up_is_told_apart_from_what_was_lost():
     """Newer than the snapshot and older than the restored cluster: given up. Anything else that is missing: lost."""
     store = Store()
+
+    def restored(attempt: int, _address: str) -> str:
+        store.revision += BUMP if attempt == 26 else 0
+        return ""
+
+    store.fault = restored
     writer = written(store, 30)
-    for number in (3, 20):
+    for number in (3, 20, 28):
         del store.kept[next(key for key in store.kept if f"{number:08d}.".encode() in key)]
 
     checked = writer.check(restored_from=[10])
 
-    assert ([one.number for one in checked.lost], [one.number for one in checked.given_up]) == ([3], [20])
-    assert [one.number for one in writer.check().lost] == [3, 20]
+    assert ([one.number for one in checked.lost], [one.number for one in checked.given_up]) == ([3, 28], [20])
+    assert [one.number for one in writer.check().lost] == [3, 20, 28]
 
 
 def test_live_numbers_say_how_long_the_write_under_way_has_been_waiting():
