@@ -44,7 +44,6 @@ KINDS = {
     "b": (UNKNOWN, True, False, False, False),
 }
 VOTERS, SERVING, ALIVE, COMING, HAND = "VDLKTHh", "VLH", "VDLKHh", "VDnldN", "Hhb"
-ROOM = 9
 
 # What the world may do to one letter; "" is gone.
 DIES = {"V": "D", "L": "K", "l": "d", "H": "h"}
@@ -87,11 +86,13 @@ def swap(state: str, old: str, new: str) -> str:
     return "".join(sorted(state.replace(old, "", 1) + new))
 
 
+@cache
 def counts(state: str, letters: str) -> int:
     """Return how many of these letters there are."""
-    return sum(state.count(letter) for letter in letters)
+    return len(state) - len(state.translate(str.maketrans("", "", letters)))
 
 
+@cache
 def has_quorum(state: str) -> bool:
     """Return whether the voters that serve are a quorum: raft's own definition."""
     voters = counts(state, VOTERS)
@@ -274,8 +275,8 @@ def steps_unsure(rules: Rules, state: str, size: int) -> Iterator[Step]:
             yield Step("signal success", state, "success is signalled unseen or under an alarm")
 
 
-def steps(rules: Rules, state: str, size: int, world: Iterable[tuple[str, dict[str, str]]] = WORLD) -> Iterator[Step]:
-    """Yield everything that can happen next."""
+def steps(rules: Rules, state: str, size: int) -> Iterator[Step]:
+    """Yield everything that can happen next; EC2 launches while no more than four are there in excess."""
     seen = view(state, size)
     if rules.settled(seen).say is Say.YES and not is_settled(state, size):
         yield Step("signal success", state, "success is signalled too early")
@@ -284,7 +285,7 @@ def steps(rules: Rules, state: str, size: int, world: Iterable[tuple[str, dict[s
     yield from changes(rules, state, size, seen)
     if not has_quorum(state):
         yield from taken_over(rules, state)
-    for what, table in world:
+    for what, table in WORLD:
         for letter in dict.fromkeys(state):
             if letter in table:
                 yield Step(f"{letter} {what}", swap(state, letter, table[letter]), heals=table is STARTS)
@@ -292,7 +293,7 @@ def steps(rules: Rules, state: str, size: int, world: Iterable[tuple[str, dict[s
         if letter in REPLACED:
             yield Step(f"EC2 gives up on {letter}", swap(state, letter, REPLACED[letter]), heals=True)
     running = counts(state, COMING)
-    if running <= size and (len(state) < ROOM or set(state) <= set("Tt")):
+    if running <= size and (len(state) < size + 4 or set(state) <= set("Tt")):
         yield Step("EC2 launches an instance", swap(state, "", "N"), heals=running < size)
     if running > size + 1 and "N" in state:
         yield Step("the group ends one in excess", swap(state, "N", ""), heals=True)
