@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 
 import pytest
 from rich.console import Console
@@ -75,16 +76,26 @@ def test_lines_tell_everything_new_and_nothing_twice():
     ]
 
 
-def test_off_a_terminal_plain_lines_come_and_the_last_news_is_not_left_out():
-    """A log file of a run has every change and no control characters."""
-    screens = iter([Screen("demo", operation="found")])
+def test_off_a_terminal_plain_lines_come_once_and_the_last_news_is_not_left_out():
+    """A log file of a run has every change exactly once and no control characters."""
+    screens = iter([Screen("demo", operation="found")] * 3)
     console = Console(file=io.StringIO(), width=40)
     with showing(console, lambda: next(screens, A_SCREEN), every=0.005):
-        pass
+        time.sleep(0.05)
     text = console.file.getvalue()
 
-    assert text.startswith("found …\n")
     assert "\x1b" not in text
+    assert [text.count(line) for line in ("found …", "found: done", "i-a is leader")] == [1, 1, 1]
+    assert text.startswith("found …\n")
+
+
+def test_what_came_after_the_last_look_is_told_at_the_end():
+    """A change in the last moment is not left out."""
+    console = Console(file=io.StringIO())
+    with showing(console, lambda: A_SCREEN, every=10):
+        pass
+
+    assert "i-a is leader" in console.file.getvalue()
 
 
 def test_on_a_terminal_the_screen_is_drawn_and_taken_away_again():
