@@ -202,6 +202,9 @@ def test_who_survives_twice_saves_twice(tmp_path):
     """What was saved years ago is not what goes on now."""
     there = Controller(tmp_path)
     have(there)
+    # Of an attempt that came to nothing, long ago.
+    (tmp_path / hands.SAVED).mkdir(parents=True)
+    (tmp_path / hands.SAVED / "survivor-of-1.db").write_bytes(b"stale")
     there.agent().survive(2)
     (tmp_path / settings.DATA / "member/snap/db").write_text("much later")
 
