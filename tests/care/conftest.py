@@ -8,7 +8,9 @@ import boto3
 import care_cluster as etcd
 import pytest
 
+from kubecfn.care.where import Where
 from kubecfn.cli import main
+from kubecfn.deploy.aws import connect
 from kubecfn.etcd.store import Store
 from kubecfn.local.clock import ScaledClock
 from kubecfn.local.embedded import ACCOUNT, EmbeddedAws
@@ -32,7 +34,7 @@ class Cluster:
         self.s3 = session.client("s3", endpoint_url=aws.endpoint)
         self._create()
         self.store = Store(self.s3, self.bucket, etcd.CLUSTER)
-        self.run = None
+        self.run = self.connection = None
 
     def _create(self):
         cloudformation = self.session.client("cloudformation", endpoint_url=self.aws.endpoint)
@@ -43,16 +45,21 @@ class Cluster:
             StackName=etcd.CLUSTER, WaiterConfig={"Delay": 0.25, "MaxAttempts": 400}
         )
         listed = cloudformation.list_stack_resources(StackName=etcd.CLUSTER)["StackResourceSummaries"]
-        self.places = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in listed}
-        self.bucket = self.places["BackupBucket"]
+        self.resources = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in listed}
+        self.bucket = self.resources["BackupBucket"]
         end = time.monotonic() + 60
         while len(self.controllers()) < etcd.SIZE and time.monotonic() < end:
             time.sleep(0.05)
 
+    @property
+    def places(self):
+        """Its places as care knows them."""
+        return Where(etcd.CLUSTER, self.bucket, self.resources["EtcdBackup"], self.resources["Controllers"])
+
     def controllers(self):
         """The instances of the group, in order."""
         autoscaling = self.session.client("autoscaling", endpoint_url=self.aws.endpoint)
-        (group,) = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self.places["Controllers"]])[
+        (group,) = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self.resources["Controllers"]])[
             "AutoScalingGroups"
         ]
         return sorted(one["InstanceId"] for one in group["Instances"] if one["LifecycleState"] == "InService")
@@ -130,4 +137,5 @@ def cluster(account, monkeypatch, capsys):
         return int(ended.value.code or 0), out, err
 
     account.run = command
+    account.connection = account.connection or connect(REGION, session=account.session)
     return account

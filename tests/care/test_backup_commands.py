@@ -8,6 +8,9 @@ import threading
 import care_cluster as etcd
 import pytest
 
+from kubecfn.care.verify import DamagedError, verify_chosen
+from kubecfn.errors import FileError
+
 
 @pytest.fixture
 def agent(cluster):
@@ -156,15 +159,24 @@ BAD = etcd.snapshot_bytes(filling=b"\x01")
         ({"content": b"x" + BAD[1:]}, "damaged before it was uploaded"),
     ],
 )
-def test_each_kind_of_damage_is_one_sentence_and_exit_code_1(cluster, put, says):
+def test_each_kind_of_damage_has_its_sentence_and_what_to_do(cluster, put, says):
     """A snapshot that must not be restored says why, and how to choose another."""
     cluster.snapshot(1200, **put)
 
+    with pytest.raises(DamagedError) as raised:
+        verify_chosen(cluster.connection, cluster.places, "newest")
+
+    assert says in raised.value.message
+    assert "kubecfn backup list" in raised.value.remedy
+
+
+def test_damage_ends_in_1_and_prints_nothing_to_build_on(cluster):
+    """On the command line the sentence goes to stderr."""
+    cluster.snapshot(1200, content=BAD[:-32])
+
     code, out, err = cluster.run("backup", "verify")
 
-    assert (code, out) == (1, "")
-    assert says in err
-    assert "kubecfn backup list" in err
+    assert (code, out, "was cut off" in err) == (1, "", True)
 
 
 @pytest.mark.parametrize(
@@ -229,9 +241,10 @@ def test_what_etcdutl_refuses_is_not_restored(cluster, etcdutl, says, code, sent
     etcdutl(says, code)
     cluster.snapshot(1200)
 
-    found, _, err = cluster.run("backup", "verify")
+    with pytest.raises(DamagedError) as raised:
+        verify_chosen(cluster.connection, cluster.places, "newest")
 
-    assert (found, sentence in err) == (1, True)
+    assert sentence in raised.value.message
 
 
 def test_a_disk_without_room_is_said_before_anything_is_fetched(cluster, etcdutl, monkeypatch):
@@ -240,9 +253,8 @@ def test_a_disk_without_room_is_said_before_anything_is_fetched(cluster, etcdutl
     cluster.snapshot(1200)
     monkeypatch.setattr("kubecfn.care.verify.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
 
-    code, _, err = cluster.run("backup", "verify")
-
-    assert (code, "has 1000 B free; the snapshot needs 2.0 KiB" in err) == (1, True)
+    with pytest.raises(FileError, match=r"has 1000 B free; the snapshot needs 2\.0 KiB"):
+        verify_chosen(cluster.connection, cluster.places, "newest")
 
 
 def test_a_bucket_that_may_not_be_read_is_said_with_the_permission(cluster):

@@ -5,6 +5,7 @@ import json
 import care_cluster as etcd
 import pytest
 
+from kubecfn.care.report import parse
 from kubecfn.deploy.stacks import Resource
 from kubecfn.etcd.store import Stored
 
@@ -70,12 +71,25 @@ def test_a_program_reads_the_report_as_it_was_told(cluster):
 
 
 @pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"members": []},
+        {"members": "many", "settled": {}},
+        {"members": [{}], "settled": {}},
+        {"members": [1], "settled": {}},
+    ],
+)
+def test_what_is_no_report_is_not_read_as_an_empty_one(told):
+    """An answer that is not understood is silence, never a cluster without members."""
+    assert parse(told) is None
+
+
+@pytest.mark.parametrize(
     ("answer", "says"),
     [
         ({"raise": "the certificate has expired"}, "failed: RuntimeError: the certificate has expired"),
         ({"members": "many"}, "no report that this kubecfn understands"),
-        ({"members": [{}], "settled": {}}, "no report that this kubecfn understands"),
-        ({}, "no report that this kubecfn understands"),
     ],
 )
 def test_when_the_function_cannot_say_the_rest_is_shown_with_one_sentence(cluster, answer, says):
