@@ -81,7 +81,10 @@ def test_off_a_terminal_plain_lines_come_once_and_the_last_news_is_not_left_out(
     screens = iter([Screen("demo", operation="found")] * 3)
     console = Console(file=io.StringIO(), width=40)
     with showing(console, lambda: next(screens, A_SCREEN), every=0.005):
-        time.sleep(0.05)
+        until = time.monotonic() + 5
+        while "i-a is leader" not in console.file.getvalue() and time.monotonic() < until:
+            time.sleep(0.005)
+        time.sleep(0.02)
     text = console.file.getvalue()
 
     assert "\x1b" not in text
