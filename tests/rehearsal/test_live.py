@@ -43,9 +43,9 @@ def test_the_screen_shows_members_writes_and_the_last_decision():
 
 def test_a_screen_is_made_of_what_recorder_watcher_and_writer_know():
     """The operation under way and for how long, everyone's phase, the writer's numbers."""
-    time_now = iter([0.0, 2.0, 5.0])
+    time_now = iter([0.0, 2.0, 5.0, 6.0])
     recorder = Recorder("demo", lambda: next(time_now))
-    with pytest.raises(StopIteration), recorder.operation("kill one", "kill"):
+    with recorder.operation("kill one", "kill"):
         shown = screen(recorder, {"i-a": Phase.DEAD}, A_SCREEN.numbers, "i-a stop: why")
 
     assert shown == Screen("demo", "kill one", 3.0, {"i-a": Phase.DEAD}, {}, A_SCREEN.numbers, "i-a stop: why")
