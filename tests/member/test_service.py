@@ -1,0 +1,102 @@
+"""When the stack is told, and who the node is."""
+
+import threading
+
+import controller_root  # noqa: F401  it says where the agent's packages are
+import pytest
+from agent.patience import Patience
+from agent.steps import StepFailed
+from botocore.exceptions import ClientError
+from member import identity, service
+from member.loop import Done
+
+ME = "i-0000000a"
+
+
+class Told:
+    """A gate on a clock of its own, and what it told the stack."""
+
+    def __init__(self, patience=1500.0):
+        self.now = 0.0
+        self.failures = []
+        self.gate = service.Gate(self.failures.append, lambda: self.now, patience)
+
+    def at(self, now, done, step="etcd"):
+        """Pass a round's outcome at a time."""
+        self.now = now
+        self.gate.passed(step, done)
+        return [(one.step, one.reason) for one in self.failures]
+
+
+def test_a_stop_is_told_at_once_and_once():
+    """A person has to decide: the update ends now, and the loop looks again by itself."""
+    told = Told()
+    stop = Done("stop", "there is no snapshot")
+
+    assert told.at(1, stop) == [("etcd", "there is no snapshot")]
+    assert len(told.at(61, stop)) == 1
+
+
+def test_what_fails_for_a_while_is_told_and_what_heals_is_not():
+    """A full disk may be emptied, systemd may be busy: a minute of the same is a failure, half a minute is not."""
+    told = Told()
+    failed, well = Done("failed", "make room"), Done("wait", "for others")
+
+    assert told.at(0, failed) == told.at(50, failed) == told.at(55, well) == told.at(60, failed) == []
+    assert told.at(119, failed) == []
+    assert told.at(120, failed) == [("etcd", "make room")]
+
+
+def test_a_cluster_that_does_not_settle_is_named_with_what_is_missing():
+    """The signal's reason is the very words of the rule."""
+    told = Told()
+    serve = Done("serve", "x", missing="voter i-0000000b is not healthy")
+
+    assert told.at(0, serve, "settled") == told.at(1499, serve, "settled") == []
+    ((step, reason),) = told.at(1500, serve, "settled")
+    assert (step, reason) == ("settled", "the cluster has not settled in 25 minutes: voter i-0000000b is not healthy")
+    assert Told().at(9999, Done("serve", "3 voters", settled=True)) == []
+
+
+class Ec2:
+    """EC2 as one instance asks for itself."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def describe_instances(self, Filters):  # noqa: N803  boto3's name
+        """Answer, or refuse."""
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return {"Reservations": [{"Instances": answer}]}
+
+
+TAGS = {"aws:autoscaling:groupName": "controllers", "kubecfn:backup-bucket": "backups"}
+HERE = {"PrivateIpAddress": "10.0.0.7", "Tags": [{"Key": key, "Value": value} for key, value in TAGS.items()]}
+REFUSED = ClientError({"Error": {"Code": "UnauthorizedOperation"}}, "DescribeInstances")
+
+
+@pytest.fixture
+def patience():
+    """A tenth of a second."""
+    return Patience(0.1, threading.Event())
+
+
+def test_a_node_learns_where_it_is_once_and_starts_again_without_ec2(tmp_path, patience):
+    """New roles are refused for a while, tags show late; later boots ask nobody, so that data here starts at once."""
+    late = {**HERE, "Tags": []}
+    found = identity.learn(tmp_path, ME, Ec2(REFUSED, [], [late], [HERE]), patience)
+
+    assert found == identity.Identity(ME, "10.0.0.7", "controllers", "backups")
+    assert identity.learn(tmp_path, ME, Ec2(REFUSED), patience) == found
+    with pytest.raises(StepFailed, match="UnauthorizedOperation"):
+        identity.learn(tmp_path, "i-0000000b", Ec2(REFUSED), patience)
+
+
+def test_an_instance_without_its_bucket_says_what_has_to_be_done(tmp_path, patience):
+    """Who forgot the tag reads which one and where."""
+    here = {**HERE, "Tags": HERE["Tags"][:1]}
+
+    with pytest.raises(StepFailed, match="no tag kubecfn:backup-bucket: its launch template has to name"):
+        identity.learn(tmp_path, ME, Ec2([here]), patience)
