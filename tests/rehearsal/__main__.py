@@ -17,13 +17,15 @@ from . import isolation
 from .image import image
 from .scenarios import ETCD, OLDER_ETCD, SCENARIOS, play
 
+SPEED_HELP = "Simulated seconds of AWS in a real one; less on a busy machine, whose functions need real seconds."
 BUILD = Path(__file__).parent.parent.parent / "build"
 
 
 @click.command()
 @click.argument("only", nargs=-1, type=click.Choice(list(SCENARIOS)))
+@click.option("--speed", type=click.FloatRange(1, 20), default=10.0, show_default=True, help=SPEED_HELP)
 @click.option("--keep", is_flag=True, help="Keep journals, consoles and logs under build/rehearsal/kept.")
-def main(only: tuple[str, ...], *, keep: bool) -> None:
+def main(only: tuple[str, ...], *, speed: float, keep: bool) -> None:
     """Play every scenario, or ONLY what is named; print one table and end with 1 when something failed."""
     if os.geteuid() != 0:
         sys.stderr.write(
@@ -33,27 +35,29 @@ def main(only: tuple[str, ...], *, keep: bool) -> None:
         sys.exit(1 if os.environ.get("CI") else 0)
     run = isolation.inside()
     try:
-        sys.exit(_behind_walls(run, only, keep=keep) if run else _before_walls(only, keep=keep))
+        sys.exit(
+            _behind_walls(run, only, speed=speed, keep=keep) if run else _before_walls(only, speed=speed, keep=keep)
+        )
     except KubecfnError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
 
 
-def _before_walls(only: tuple[str, ...], *, keep: bool) -> int:
+def _before_walls(only: tuple[str, ...], *, speed: float, keep: bool) -> int:
     isolation.install_tools()
     console = Console(highlight=False)
     # Before the walls: behind them there is no way to Debian's packages.
     for release in (ETCD, OLDER_ETCD):
         with console.status(f"Making the machine image with etcd {release}; the first one takes a minute or two …"):
             image(BUILD, release, lambda line: console.print(line, markup=False))
-    arguments = [*only, *(["--keep"] if keep else [])]
+    arguments = [*only, "--speed", str(speed), *(["--keep"] if keep else [])]
     return isolation.run_inside("tests.rehearsal", arguments, BUILD / "rehearsal" / f"run-{os.getpid()}")
 
 
-def _behind_walls(run: Path, only: tuple[str, ...], *, keep: bool) -> int:
+def _behind_walls(run: Path, only: tuple[str, ...], *, speed: float, keep: bool) -> int:
     isolation.settle_in()
     console = Console(highlight=False, soft_wrap=True)
-    played = play(only or tuple(SCENARIOS), run, BUILD, console)
+    played = play(only or tuple(SCENARIOS), run, BUILD, console, speed)
     console.print(played.table())
     (BUILD / "rehearsal" / "measured.json").write_text(json.dumps(played.measured, indent=2) + "\n")
     if keep or not played.good:

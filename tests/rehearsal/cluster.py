@@ -28,9 +28,6 @@ from .image import image
 from .machines import NspawnMachines
 from .names import Resolver, records_of
 
-# Simulated seconds in a real one: AWS's quarter-hours pass in reach of a rehearsal, and etcd, which lives in real time, has
-# its seconds.
-SPEED = 10.0
 NAME, REGION = "rehearsal", "eu-central-1"
 NETWORK = "10.20.0.0/16"
 
@@ -150,23 +147,23 @@ def until(what: Callable[[], object], describe: Callable[[], str], seconds: floa
 
 
 @contextmanager
-def opened(run: Path, build: Path, hub: Hub, *, etcd: tuple[str, ...], name: str) -> Iterator[Cluster]:
+def opened(folder: Path, build: Path, hub: Hub, *, etcd: tuple[str, ...], speed: float) -> Iterator[Cluster]:
     """Open an empty account in which each of these etcd releases has a machine image; it closes with everything in it.
 
     Args:
-        run: the run's folder; the account's own is made below it.
+        folder: to be made; the account's own.
         build: the project's build folder.
         hub: the network, built.
         etcd: releases; the first one's image is the configuration's.
-        name: of the account's folder.
+        speed: simulated seconds in a real one: AWS's quarter-hours pass while etcd, which lives in real time, has its
+            seconds.
     """
-    folder = run / name
     (folder / "aws").mkdir(parents=True)
     images = {release: image(build, release) for release in etcd}
     released: dict[str, str] = {}
     machines = NspawnMachines(hub, folder / "instances", lambda ami: images[released[ami]])
     cloud = EmbeddedAws(
-        region=REGION, clock=ScaledClock(SPEED), workdir=folder / "aws", machines=machines, host=hub.gate
+        region=REGION, clock=ScaledClock(speed), workdir=folder / "aws", machines=machines, host=hub.gate
     )
     with cloud, _pointed_at(cloud):
         route53 = cloud.client("route53")

@@ -29,20 +29,21 @@ class Stage:
     build: Path
     hub: Hub
     results: Results
+    speed: float
 
     def step(self, name: str) -> AbstractContextManager[Callable[[str], None]]:
         """Time a step of this scenario."""
         return self.results.step(self.name, name)
 
 
-def play(names: Iterable[str], run: Path, build: Path, console: Console) -> Results:
+def play(names: Iterable[str], run: Path, build: Path, console: Console, speed: float) -> Results:
     """Play the named scenarios, each in an account of its own; a failed one does not keep the next from being played."""
     results = Results(console)
     hub = network()
     hub.build()
     for name in names:
         try:
-            SCENARIOS[name](Stage(name, run, build, hub, results))
+            SCENARIOS[name](Stage(name, run, build, hub, results, speed))
         except Exception as error:  # noqa: BLE001  it stands in the table; where it was raised is for whoever looks for it
             with (run / "failures.log").open("a", encoding="utf-8") as log:
                 log.write(traceback.format_exc())
@@ -53,7 +54,7 @@ def play(names: Iterable[str], run: Path, build: Path, console: Console) -> Resu
 
 def stack(stage: Stage) -> None:
     """A stack's life under real systemd: created, rolled, one instance rebooted, deleted."""
-    with opened(stage.run, stage.build, stage.hub, etcd=(ETCD,), name=stage.name) as cluster:
+    with _opened(stage, ETCD) as cluster:
         with stage.step("create with two workers") as say:
             cluster.wanted["pools"] = [{"name": "small", "min": 2, "max": 2, "signal_timeout": "1h"}]
             say(f"{cluster.apply().state.value}, {signals(cluster.cloud, NAME)['SUCCESS']} signals of success")
@@ -112,7 +113,7 @@ def _reset_one(cluster: Cluster) -> str:
 
 def three(stage: Stage) -> None:
     """Three controllers: founded, rolled, hurt in every way that EC2 knows, and all there at the end."""
-    with opened(stage.run, stage.build, stage.hub, etcd=(ETCD,), name=stage.name) as cluster:
+    with _opened(stage, ETCD) as cluster:
         with lived(cluster, stage.results) as life:
             _do(stage, "found three", life.found)
             _do(stage, "look inside", lambda: _look_inside(cluster))
@@ -133,7 +134,7 @@ def three(stage: Stage) -> None:
 
 def five(stage: Stage) -> None:
     """Five controllers: founded, two lost at once, rolled."""
-    with opened(stage.run, stage.build, stage.hub, etcd=(ETCD,), name=stage.name) as cluster:
+    with _opened(stage, ETCD) as cluster:
         cluster.wanted["controllers"]["count"] = 5
         with lived(cluster, stage.results) as life:
             _do(stage, "found five", life.found)
@@ -147,7 +148,7 @@ def five(stage: Stage) -> None:
 
 def upgrade(stage: Stage) -> None:
     """From one etcd minor to the next: another machine image, rolled like any other change."""
-    with opened(stage.run, stage.build, stage.hub, etcd=(OLDER_ETCD, ETCD), name=stage.name) as cluster:
+    with _opened(stage, OLDER_ETCD, ETCD) as cluster:
         with lived(cluster, stage.results) as life:
             _do(stage, f"found three with etcd {OLDER_ETCD}", life.found)
             cluster.use(ETCD)
@@ -155,6 +156,10 @@ def upgrade(stage: Stage) -> None:
             _do(stage, "look at versions", lambda: life.run_only(ETCD))
             _do(stage, "read everything back", life.judge)
         _do(stage, "delete", lambda: _delete(cluster))
+
+
+def _opened(stage: Stage, *etcd: str) -> AbstractContextManager[Cluster]:
+    return opened(stage.run / stage.name, stage.build, stage.hub, etcd=etcd, speed=stage.speed)
 
 
 def _do(stage: Stage, name: str, act: Callable[[], str]) -> None:
