@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cold, growth, keys, sizes
+from benchmarks import cold, growth, keys, rehearsal, sizes
 from benchmarks.row import Row
 
 
@@ -20,6 +20,7 @@ def sections(rounds: int) -> dict[str, Callable[[], Iterator[Row]]]:
         "keys": lambda: keys.rows(2 * rounds + 1),
         "sizes": sizes.rows,
         "growth": growth.rows,
+        "rehearsal": rehearsal.rows,
     }
 
 
@@ -37,7 +38,7 @@ def table(rows: Iterable[Row]) -> Table:
 
 
 @click.command()
-@click.argument("only", nargs=-1, type=click.Choice(["cold", "keys", "sizes", "growth"]))
+@click.argument("only", nargs=-1, type=click.Choice(["cold", "keys", "sizes", "growth", "rehearsal"]))
 @click.option("--rounds", type=click.IntRange(1, 99), default=7, show_default=True, help="Pairs for each ratio.")
 def main(only: tuple[str, ...], rounds: int) -> None:
     """Measure everything, or ONLY what is named, and print one table."""
