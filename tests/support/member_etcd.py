@@ -53,6 +53,7 @@ class Clusters:
         self._ids = 0
 
     def new_id(self) -> str:
+        """Return an id that nobody has yet."""
         self._ids += 1
         return f"{0x1000 + self._ids:x}"
 
@@ -134,7 +135,7 @@ class Peer:
 
     def _change(self, what: str, act):
         self._world.step(f"etcd {what}")
-        node, branch, up = self._quorum()
+        _, branch, up = self._quorum()
         voters = [one for one in branch.members.values() if not one.learner]
         young = [one for one in up.values() if self._world.sim.now < one.process.since + HEALTHY_AFTER]
         dead = [one for one in voters if one.id not in up]
@@ -146,9 +147,11 @@ class Peer:
         return found
 
     def linearizable(self) -> None:
+        """Read through a quorum."""
         self._quorum()
 
     def status(self) -> Status:
+        """Answer for itself, quorum or not."""
         node = self._node()
         branch, disk = node.disk.branch, node.disk
         self._world.etcd.quorum(branch)
@@ -159,17 +162,22 @@ class Peer:
         )  # fmt: skip
 
     def members(self):
+        """Return the list as a quorum knows it."""
         _, branch, _ = self._quorum()
         return tuple(branch.members.values())
 
     def any_members(self):
+        """Return the list as this member's disk has it."""
         return tuple(self._node().disk.members.values())
 
     def alarms(self):
+        """Return what is raised."""
         node, branch, _ = self._quorum()
         return tuple((node.disk.member, name) for name in branch.alarms)
 
     def add_learner(self, peer_url: str):
+        """Add a learner, unless etcd would refuse."""
+
         def act(branch, up):
             if any(one.learner for one in branch.members.values()):
                 raise EtcdError(FAILED_PRECONDITION, "etcdserver: too many learner members in cluster", definite=True)
@@ -182,6 +190,8 @@ class Peer:
         return self._change("add", act)
 
     def promote(self, member: str) -> None:
+        """Make a learner a voter, unless etcd would refuse."""
+
         def act(branch, up):
             if member not in branch.members:
                 raise EtcdError(NOT_FOUND, "etcdserver: member not found", definite=True)
@@ -196,15 +206,18 @@ class Peer:
         self._change("promote", act)
 
     def remove(self, member: str) -> None:
+        """Remove a member."""
         self._change("remove", lambda branch, up: branch.members.pop(member, None))
 
     def move_leader(self, to: str) -> None:
-        node, branch, _ = self._quorum()
+        """Hand leadership on."""
+        _, branch, _ = self._quorum()
         branch.leader = to
 
     def put(self, key: bytes, value: bytes) -> int:
+        """Write."""
         self._world.step("etcd put")
-        node, branch, _ = self._quorum()
+        _, branch, _ = self._quorum()
         if "NOSPACE" in branch.alarms:
             raise EtcdError(8, "etcdserver: mvcc: database space exceeded", definite=True)
         branch.keys.append(value.decode())

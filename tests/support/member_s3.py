@@ -26,6 +26,7 @@ class Bucket:
         self._count = 0
 
     def put(self, key: str, body: bytes, metadata: dict[str, str], at: datetime) -> str:
+        """Write."""
         self._count += 1
         etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}-{self._count}"'
         self.objects[key] = (body, metadata, at, etag)
@@ -59,6 +60,8 @@ class S3:
         return done
 
     def get_object(self, Bucket, Key):  # noqa: N803  boto3's names
+        """Read."""
+
         def act():
             if Key not in self._bucket.objects:
                 raise refused("NoSuchKey")
@@ -68,6 +71,8 @@ class S3:
         return self._call("get_object", Key, act)
 
     def head_object(self, Bucket, Key):  # noqa: N803
+        """Look at."""
+
         def act():
             if Key not in self._bucket.objects:
                 raise refused("404", "HeadObject")
@@ -77,6 +82,7 @@ class S3:
         return self._call("head_object", Key, act)
 
     def put_object(self, Bucket, Key, Body, Metadata=None, IfMatch="", IfNoneMatch="", ContentType=""):  # noqa: N803
+        """Write, under S3's conditions."""
         body = Body if isinstance(Body, bytes) else Body.read()
 
         def act():
@@ -91,6 +97,8 @@ class S3:
         return self._call("put_object", Key, act)
 
     def list_objects_v2(self, Bucket, Prefix):  # noqa: N803
+        """List; all of it on one page."""
+
         def act():
             return {
                 "Contents": [

@@ -10,28 +10,19 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-from member_etcd import Clusters, Disk, Peer, Process
+from member_etcd import Clusters, Disk, Peer
+from member_node import FakeClock, FakeFleet, FakeHands, Loop, Node, Outside, Pace, Place
 from member_s3 import BEGIN, S3, Bucket
-from member_sim import Program, Sim
+from member_sim import Sim
 
-from kubecfn.artifacts import data_root
 from kubecfn.etcd import quorum
 from kubecfn.etcd.gateway import EtcdError
 from kubecfn.etcd.places import Group
-from kubecfn.etcd.places import Place as Where
 from kubecfn.etcd.store import Store, ordered
 from kubecfn.etcd.view import Machine, Say
-
-for part in ("common", "controller"):
-    sys.path.insert(0, str(data_root("userdata") / part / "usr/local/lib/kubecfn"))
-
-from agent.steps import StepFailed
-from member.loop import Done, Loop, Pace, Place
-from member.loop import World as Outside
 
 CLUSTER = "payments"
 # To be killed between two reads is to be killed before the first.
@@ -66,203 +57,6 @@ def _serial_look():
 
 
 LOOK = _serial_look()
-
-
-@dataclass
-class Node:
-    """One instance: what EC2 says of it, its disk, its etcd, its agent."""
-
-    world: World = field(repr=False)
-    name: str
-    address: str
-    machine: Machine = Machine.RUNNING
-    powered: bool = True
-    cut: bool = False
-    lagging: bool = False
-    broken: bool = False
-    marker: int = 0
-    disk: Disk | None = None
-    aside: list[Disk] = field(default_factory=list)
-    process: Process | None = None
-    ended: str = ""
-    loop: Loop | None = None
-    program: Program | None = None
-    s3: S3 | None = None
-    done: list[Done] = field(default_factory=list)
-    ec2: Callable[[], Exception | None] = lambda: None
-
-    @property
-    def peer_url(self) -> str:
-        return f"https://{self.address}:2380"
-
-    @property
-    def client_url(self) -> str:
-        return f"https://{self.address}:2379"
-
-    def check_removed(self) -> None:
-        disk = self.disk
-        if self.process and disk and disk.member not in disk.branch.members and not self.cut:
-            self.process = None
-            self.ended = "removed: the member has been permanently removed from the cluster"
-
-
-class FakeHands:
-    """A node's disk and etcd, with a moment to be killed between any two things done."""
-
-    def __init__(self, world: World, node: Node) -> None:
-        self._world = world
-        self._node = node
-
-    def data_epoch(self) -> int:
-        return self._node.marker if self._node.disk else 0
-
-    def running(self) -> bool:
-        self._node.check_removed()
-        return self._node.process is not None
-
-    def ended(self) -> str:
-        self._node.check_removed()
-        return self._node.ended
-
-    def resume(self) -> None:
-        self._world.step("resume")
-        node = self._node
-        assert node.disk, "resumed without data"
-        if node.broken:
-            node.ended = "failed: etcd ended with status 1: the disk is full"
-        elif not node.process:
-            node.ended = ""
-            node.process = Process(self._world.sim.now)
-            node.check_removed()
-
-    def found(self, epoch: int, token: str) -> None:
-        self._make("found", epoch, lambda: self._world.etcd.new(self._node.name, self._node.peer_url, []))
-
-    def join(self, epoch: int, initial_cluster: str) -> None:
-        node, world = self._node, self._world
-        named = dict(one.split("=") for one in initial_cluster.split(","))
-        assert named[node.name] == node.peer_url, initial_cluster
-
-        def data() -> Disk:
-            for other in world.nodes.values():
-                if other.disk and other is not node and world.etcd.quorum(other.disk.branch):
-                    branch = other.disk.branch
-                    urls = {url for one in branch.members.values() for url in one.peer_urls}
-                    mine = next((one for one in branch.members.values() if node.peer_url in one.peer_urls), None)
-                    if mine and urls == set(named.values()):
-                        return Disk(branch, mine.id, branch.index, list(branch.keys), dict(branch.members))
-            raise StepFailed("join", "etcd ended: error validating peerURLs")
-
-        self._make("join", epoch, data)
-
-    def restore(self, epoch: int, token: str, snapshot: Path) -> None:
-        keys = json.loads(snapshot.read_text())["keys"]
-        self._make("restore", epoch, lambda: self._world.etcd.new(self._node.name, self._node.peer_url, keys))
-
-    def _make(self, way: str, epoch: int, data: Callable[[], Disk]) -> None:
-        node, world = self._node, self._world
-        world.step(f"{way} begins")
-        if node.disk:
-            assert node.marker == epoch, f"{way} over data of epoch {node.marker}"
-            self.resume()
-            return
-        made = data()
-        node.marker = epoch
-        world.step(f"{way} marked")
-        node.disk = made
-        if way != "join":
-            world.made.append((way, epoch, node.name))
-        world.step(f"{way} has data")
-        self.resume()
-
-    def survive(self, epoch: int) -> None:
-        node, world = self._node, self._world
-        world.step("survive begins")
-        assert node.disk
-        self.stop()
-        if (epoch, node.name) not in world.forced:
-            node.marker = epoch
-            world.step("survive marked")
-            world.forced.add((epoch, node.name))
-            node.disk = world.etcd.forced(node.disk, node.name)
-            world.made.append(("survive", epoch, node.name))
-        world.step("survive forced")
-        self.resume()
-
-    def stop(self) -> None:
-        self._world.step("stop")
-        self._node.process = None
-        self._node.ended = ""
-
-    def wipe(self) -> None:
-        self.stop()
-        node = self._node
-        if node.disk:
-            self._world.wiped.append((node.name, node.marker, node.disk))
-        node.disk = None
-        self._world.step("wiped")
-        node.marker = 0
-
-    def aside(self) -> None:
-        self.stop()
-        if self._node.disk:
-            self._node.aside.append(self._node.disk)
-        self._node.disk = None
-
-    def discard(self) -> None:
-        self._node.aside.clear()
-
-    def verify(self, snapshot: Path) -> tuple[int, int]:
-        self._world.step("verify")
-        try:
-            return json.loads(snapshot.read_text())["revision"], 0
-        except ValueError:
-            raise StepFailed("verify-snapshot", f"{snapshot.name} is damaged") from None
-
-
-class FakeFleet:
-    """EC2 and the group as one node sees them; `lag` seconds old."""
-
-    def __init__(self, world: World, node: Node | None) -> None:
-        self._world = world
-        self._node = node
-
-    def _asked(self, what: str) -> dict[str, Machine]:
-        self._world.step(f"ec2 {what}")
-        error = self._node.ec2() if self._node else None
-        if error:
-            raise error
-        return self._world.machines_at(self._world.sim.now - self._world.ec2_lag)
-
-    def group(self) -> Group:
-        said = self._asked("group")
-        places = tuple(
-            Where(node.name, node.address, said[node.name], said[node.name] is Machine.RUNNING)
-            for node in self._world.nodes.values()
-            if node.name in said
-        )
-        return Group("controllers", self._world.size, places)
-
-    def machines(self, instances, now: datetime) -> dict[str, Machine]:
-        said = self._asked("machines")
-        return {one: said.get(one, Machine.UNKNOWN) for one in instances}
-
-
-class FakeClock:
-    """The world's time as a node sees it."""
-
-    def __init__(self, sim: Sim) -> None:
-        self._sim = sim
-
-    def now(self) -> datetime:
-        return BEGIN + timedelta(seconds=self._sim.now)
-
-    def monotonic(self) -> float:
-        return self._sim.now
-
-    def wait(self, seconds: float) -> bool:
-        self._sim.wait(seconds)
-        return False
 
 
 class World:
@@ -323,14 +117,12 @@ class World:
             self.sim.point()
 
     def at(self, address: str) -> Node | None:
+        """Return who has an address."""
         return next((node for node in self.nodes.values() if node.address == address), None)
 
     def machines_at(self, time: float) -> dict[str, Machine]:
-        said: dict[str, Machine] = {}
-        for at, name, machine in self._said:
-            if at <= time:
-                said[name] = machine
-        return said
+        """Return what EC2 said at a time."""
+        return {name: machine for at, name, machine in self._said if at <= time}
 
     # What people and AWS do.
 
@@ -412,6 +204,7 @@ class World:
         return self.sim.run(seconds, until)
 
     def close(self) -> None:
+        """End everything."""
         self.sim.close()
 
     # What goes on all the time.
