@@ -174,6 +174,22 @@ def test_a_bundle_that_nodes_may_not_read_is_rolled_back_and_explained(standing,
     source.write_text(before)
 
 
+# What only a member of etcd uses, and here none runs yet. A line that idles no more fails the test below: then it goes.
+NOT_YET = {
+    ("ControllerRole", "SeeControllers"),
+    ("ControllerRole", "ReadBackups"),
+    ("ControllerRole", "WriteBackups"),
+    ("ControllerRole", "ListBackups"),
+    ("ControllerRole", "EncryptThroughS3"),
+    ("ControllerLifecycleRole", "TellDiscovery"),
+}
+
+
+def short(statement: str) -> tuple[str, str]:
+    """Return the role's logical id and the statement's Sid of a name such as ``small-ControllerRole-X1/controller[Signal]``."""
+    return statement.split("-")[1], statement.rpartition("[")[2].rstrip("]")
+
+
 def granted(cloud) -> set[str]:
     """Return every statement of every role's policies, as the record names them."""
     iam = cloud.client("iam")
@@ -198,12 +214,14 @@ def test_every_right_that_is_granted_is_used_and_none_is_missed(standing, cloud,
     (leaving,) = [one["InstanceId"] for one in group["Instances"] if one["LifecycleState"] == "InService"]
     autoscaling.terminate_instance_in_auto_scaling_group(InstanceId=leaving, ShouldDecrementDesiredCapacity=False)
     end = time.monotonic() + 20
-    while (idle := granted(cloud) - cloud.recorder.used_statements()) and time.monotonic() < end:
+    while (idle := {short(one) for one in granted(cloud) - cloud.recorder.used_statements()}) - NOT_YET:
+        if time.monotonic() > end:
+            break
         time.sleep(0.2)
 
     refused = [one for one in cloud.recorder.calls[begin:] if one.outcome.startswith(("AccessDenied", "Unauthorized"))]
     assert [(one.call.caller, one.call.operation, one.reason) for one in refused] == []
-    assert idle == set()
+    assert idle == NOT_YET
 
 
 def test_delete_leaves_nothing_but_what_is_kept_and_says_so(standing, cloud, run) -> None:
