@@ -5,6 +5,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from member import sight
 
+from kubecfn.etcd.client import Listed, Status
+from kubecfn.etcd.gateway import EtcdError
 from kubecfn.etcd.places import Group, NoGroupError
 from kubecfn.etcd.store import Stored
 from kubecfn.etcd.view import Heard, Known, Machine
@@ -57,6 +59,46 @@ def test_what_cannot_be_asked_is_not_absent(error):
 
     assert (seen.object, seen.heard, len(seen.troubles)) == (Known.NOT_ASKED, Heard.NOT_ASKED, 2)
     assert sight.heard_of_others(Refusing(error), lambda group: group, "i-a") is Heard.NOT_ASKED
+
+
+class Own:
+    """This node's etcd: two voters, itself first."""
+
+    def __init__(self, *, learner=False, answers=True):
+        self.learner = learner
+        self.answers = answers
+
+    def status(self):
+        """Answer, or not."""
+        if not self.answers:
+            raise EtcdError(14, "silent", definite=True)
+        return Status("1", "c", "", "3.6.16", 100, 42, 2, 0, 0, self.learner)
+
+    def any_members(self):
+        """Return the two."""
+        return tuple(Listed(one, name, (), (), learner=False) for one, name in (("1", "i-a"), ("2", "i-b")))
+
+
+@pytest.mark.parametrize(
+    ("data", "peer", "other", "word"),
+    [
+        (0, None, Machine.RUNNING, (0, 0, False)),
+        (2, None, Machine.TERMINATED, (None, 2, False)),
+        (2, Own(answers=False), Machine.TERMINATED, (None, 2, False)),
+        (2, Own(learner=True), Machine.TERMINATED, (0, 2, False)),
+        (2, Own(), Machine.RUNNING, (42, 2, False)),
+        (2, Own(), Machine.LEAVING, (42, 2, False)),
+        (2, Own(), Machine.UNKNOWN, (42, 2, False)),
+        (2, Own(), Machine.TERMINATED, (42, 2, True)),
+    ],
+)
+def test_a_node_says_what_it_holds_and_whether_quorum_is_gone_for_good(data, peer, other, word):
+    """A dead etcd says nothing, a learner's copy is none, and only EC2's word makes a voter a lost one."""
+    fleet = type("Fleet", (), {"machines": lambda *_: {"i-a": Machine.RUNNING, "i-b": other}})()
+
+    said = sight.own_word(STORED, data, peer, fleet, None)
+
+    assert (said["epoch"], said["index"], said["data"], said["lost"]) == (2, *word)
 
 
 def test_a_node_alone_in_its_group_has_nobody_to_hear():
