@@ -33,6 +33,7 @@ class Network:
         self._cut: set[str] = set()
         self._loop = asyncio.new_event_loop()
         self._healed = asyncio.Event()
+        self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
 
@@ -65,9 +66,12 @@ class Network:
         self._healed = asyncio.Event()
 
     async def _close(self) -> None:
+        for server in self._servers:
+            server.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0.05)  # what was closed is let go of in the next rounds of the loop
 
     async def _listen(self, name: str, outer: str, inner: str, port: int, *, peers: bool) -> None:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -81,7 +85,7 @@ class Network:
                 await self._carry(reader, writer, (name, source), inner, port)
             writer.close()
 
-        await asyncio.start_server(accept, outer, port)
+        self._servers.append(await asyncio.start_server(accept, outer, port))
 
     async def _carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ends: tuple[str, str], inner: str, port: int
