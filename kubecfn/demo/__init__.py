@@ -13,7 +13,7 @@ from kubecfn.config import load_text
 from kubecfn.demo.acts import change_and_roll, create, delete, fail_and_roll_back, plan_without_change
 from kubecfn.demo.disasters import back_up, judge, kill_the_leader, lose_all
 from kubecfn.demo.eyes import Eyes, eyes
-from kubecfn.demo.stage import Act, Stage, Summary
+from kubecfn.demo.stage import Act, Stage, Summary, logs_kept
 from kubecfn.demo_proof import proof
 from kubecfn.deploy.aws import connect
 from kubecfn.deploy.progress import Kind, Progress, Reporter
@@ -64,7 +64,11 @@ def run(
         stage.edit("ami-0123456789abcdef0", _register_image(cloud))
         ready = stage.ready()
         keys = pki_directory(folder, config)
-        with eyes(cloud, machines, keys, GROUP.format(name=config.name)) as seen, showing(seen.screen):
+        with (
+            eyes(cloud, machines, keys, GROUP.format(name=config.name)) as seen,
+            showing(seen.screen),
+            logs_kept(cloud, folder / "logs"),
+        ):
             create(stage, seen, ready)
             plan_without_change(stage)
             change_and_roll(stage, seen)

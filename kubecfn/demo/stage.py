@@ -147,3 +147,22 @@ class Stage:
         config = self.config
         domain = str(domain_of(config, found_from(config)))
         return wait_until_dns_names(self.cloud, domain, config.name, config.controllers.count)
+
+
+@contextmanager
+def logs_kept(cloud: EmbeddedAws, folder: Path) -> Iterator[None]:
+    """Write what nodes and functions logged into a folder, one file for each log group, however the `with` ends."""
+    try:
+        yield
+    finally:
+        _write_logs(cloud.client("logs"), folder)
+
+
+def _write_logs(logs: Any, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for group in logs.describe_log_groups()["logGroups"]:
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
+        events = [event for page in pages for event in page["events"]]
+        name = group["logGroupName"].strip("/").replace("/", "-")
+        text = "".join(f"{event['logStreamName']}  {event['message'].rstrip()}\n" for event in events)
+        (folder / f"{name}.log").write_text(text, encoding="utf-8")
