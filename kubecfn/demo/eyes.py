@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from kubecfn import pki
 from kubecfn.errors import KubecfnError
@@ -17,7 +18,6 @@ from kubecfn.etcd.look import Silence, look
 from kubecfn.etcd.quorum import settled
 from kubecfn.etcd.view import Machine, Say
 from kubecfn.local.embedded import EmbeddedAws
-from kubecfn.local.fleet.machines import ProcessMachines
 from kubecfn.rehearsal.live import Screen, last_decision
 from kubecfn.rehearsal.record import Operation, Phase, Recorder, Run, Stall
 from kubecfn.rehearsal.watch import Seen, Watcher
@@ -31,6 +31,13 @@ _TIMEOUT = 1.5
 _SERVING = (Phase.LEARNER, Phase.VOTER, Phase.LEADER, Phase.LEAVING)
 
 
+class Consoles(Protocol):
+    """What is asked of the machines."""
+
+    def console(self, instance_id: str) -> bytes:
+        """What an instance wrote so far."""
+
+
 class Eyes:
     """Watches from the moment it is made, writes once there is somebody to write to, until `close`.
 
@@ -39,15 +46,18 @@ class Eyes:
         machines: what runs its instances.
         keys: the folder with the cluster's authorities and client certificates.
         group: name of the controllers' group.
+        every: real seconds between two looks; each asks EC2 and every member.
     """
 
-    def __init__(self, cloud: EmbeddedAws, machines: ProcessMachines, keys: Path, group: str) -> None:
+    def __init__(
+        self, cloud: EmbeddedAws, machines: Consoles, keys: Path, group: str, every: float = _LOOK_EVERY
+    ) -> None:
         self._machines = machines
         self._tls = _identity(keys)
         self._fleet = places.Fleet(cloud.client("autoscaling"), cloud.client("ec2"), group)
         self._silence = Silence(time.monotonic)
         self.recorder = Recorder(TITLE, time.monotonic)
-        self.watcher = Watcher(self._look, self.recorder, every=_LOOK_EVERY)
+        self.watcher = Watcher(self._look, self.recorder, every=every)
         self.writer = Writer(self._addresses, self._client, self.recorder.now)
         self._founding = threading.Thread(target=self._see_founding, name="founding", daemon=True)
         self._failure: KubecfnError | None = None
@@ -178,9 +188,9 @@ class Eyes:
 
 
 @contextmanager
-def eyes(cloud: EmbeddedAws, machines: ProcessMachines, keys: Path, group: str) -> Iterator[Eyes]:
+def eyes(cloud: EmbeddedAws, machines: Consoles, keys: Path, group: str, every: float = _LOOK_EVERY) -> Iterator[Eyes]:
     """Watch until the end of the `with`."""
-    opened = Eyes(cloud, machines, keys, group)
+    opened = Eyes(cloud, machines, keys, group, every)
     try:
         yield opened
     finally:
