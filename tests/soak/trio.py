@@ -30,7 +30,7 @@ SIZE = 3
 # So many seconds of silence are one real second: the rules want twenty.
 FASTER = 20.0
 # Longer than any replacement takes on a machine that others use too.
-PATIENCE = 90.0
+PATIENCE = 240.0
 _BETWEEN_LOOKS = 0.15
 # userdata/…/member/certificates.py dates certificates back by an hour, kubecfn.pki by five minutes.
 _NODES_DATE_BACK = timedelta(minutes=55)
