@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kubecfn.rehearsal.drawing import seconds
-from kubecfn.rehearsal.record import Phase, Recorder
+from kubecfn.rehearsal.record import Phase
 from kubecfn.rehearsal.writer import Numbers
 
 # Seconds between two screens; between two looks for news where lines are printed.
@@ -56,20 +56,6 @@ class Screen:
     details: dict[str, str] = field(default_factory=dict)
     numbers: Numbers = field(default_factory=Numbers)
     decision: str = ""
-
-
-def screen(recorder: Recorder, phases: Mapping[str, Phase], numbers: Numbers, decision: str = "") -> Screen:
-    """Return what a recorder, a watcher's phases and a writer's numbers make together."""
-    current = recorder.current()
-    return Screen(
-        recorder.title,
-        current.name if current else "",
-        recorder.now() - current.begun if current else 0.0,
-        dict(phases),
-        {},
-        numbers,
-        decision,
-    )
 
 
 def sparkline(latencies: Sequence[float], width: int) -> str:

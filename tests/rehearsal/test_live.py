@@ -9,8 +9,8 @@ import time
 import pytest
 from rich.console import Console
 
-from kubecfn.rehearsal.live import Screen, decision, drawn, last_decision, news, screen, showing, sparkline
-from kubecfn.rehearsal.record import Phase, Recorder
+from kubecfn.rehearsal.live import Screen, decision, drawn, last_decision, news, showing, sparkline
+from kubecfn.rehearsal.record import Phase
 from kubecfn.rehearsal.writer import Numbers
 
 A_SCREEN = Screen(
@@ -39,16 +39,6 @@ def test_the_screen_shows_members_writes_and_the_last_decision():
     assert any("1,234 acknowledged, now 4 ms, longest 1.50 s  waiting for 1.50 s" in line for line in lines)
     assert any("i-b join: epoch [1] answers" in line for line in lines)
     assert "kill one [of three] · 2.50 s" in lines[-1]
-
-
-def test_a_screen_is_made_of_what_recorder_watcher_and_writer_know():
-    """The operation under way and for how long, everyone's phase, the writer's numbers."""
-    time_now = iter([0.0, 2.0, 5.0, 6.0])
-    recorder = Recorder("demo", lambda: next(time_now))
-    with recorder.operation("kill one", "kill"):
-        shown = screen(recorder, {"i-a": Phase.DEAD}, A_SCREEN.numbers, "i-a stop: why")
-
-    assert shown == Screen("demo", "kill one", 3.0, {"i-a": Phase.DEAD}, {}, A_SCREEN.numbers, "i-a stop: why")
 
 
 def test_an_empty_screen_says_so():

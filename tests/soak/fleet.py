@@ -15,8 +15,8 @@ from kubecfn.etcd.quorum import quorum
 from kubecfn.etcd.view import Cluster, Machine, Member
 
 Program = Generator[float, None, None]
-# AWS::AutoScaling LifecycleHook HeartbeatTimeout in this world, and how many beats before it ends whatever comes.
-HEARTBEAT, LONGEST_HOOK = 900.0, 48 * 3600.0
+# HeartbeatTimeout of AWS::AutoScaling::LifecycleHook in this world, seconds.
+HEARTBEAT = 900.0
 
 
 class Refused(Exception):  # noqa: N818  etcd's word, not a failure of ours
@@ -25,7 +25,10 @@ class Refused(Exception):  # noqa: N818  etcd's word, not a failure of ours
 
 @dataclass
 class Instance:
-    """One instance. `state`: running, waiting (in its hook), retained, terminated; `entry`: none, learner, voter."""
+    """One instance. `state`: running, waiting (in its hook), retained, terminated; `entry`: none, learner, voter.
+
+    `told`: its agent sent the success signal; `signalled`: CloudFormation received one.
+    """
 
     name: str
     state: str = "running"
@@ -35,6 +38,7 @@ class Instance:
     down_since: float = 0.0
     hook_since: float = -1.0
     beat: float = 0.0
+    told: bool = False
     signalled: bool = False
     ended_at: float = 0.0
 

@@ -84,7 +84,7 @@ def play(seed: int, rules: Rules | None = None) -> Interleaving:
     )
     for _ in range(size):
         one = fleet.launch()
-        one.entry, one.named, one.up, one.signalled = "voter", True, True, True
+        one.entry, one.named, one.up, one.told, one.signalled = "voter", True, True, True, True
         fleet.start(agent(world, one), chance.uniform(0, 60))
     fleet.elect()
     fleet.start(schedule(world), chance.uniform(0, SCHEDULE))
@@ -121,10 +121,28 @@ def agent(world: Play, one: Instance) -> Program:
         if one.state == "terminated":
             return
         yield from _joins(world, one, seen)
-        if settled and one.entry == "voter" and one.up and not one.signalled:
-            one.signalled = True
-            fleet.note(f"{one.name} signals success", "signalled")
-        yield 60.0 if one.signalled else world.chance.uniform(4, 8)
+        if settled and one.entry == "voter" and one.up and not one.told:
+            one.told = True
+            _signals(world, one)
+        yield 60.0 if one.told else world.chance.uniform(4, 8)
+
+
+def _signals(world: Play, one: Instance) -> None:
+    """Send the success signal: it arrives, late or twice, or never."""
+    if world.happens(0.1):
+        world.fleet.note(f"the signal of {one.name} is lost", "signals lost")
+        return
+    for _ in range(2 if world.happens(0.1) else 1):
+        world.fleet.start(_arrives(world, one), world.chance.choice([0.0, 1.0, world.chance.uniform(0, 300)]))
+
+
+def _arrives(world: Play, one: Instance) -> Program:
+    if one.signalled:
+        world.fleet.note(f"the signal of {one.name} comes again", "signals doubled")
+    else:
+        one.signalled = True
+        world.fleet.note(f"{one.name} signalled success", "signalled")
+    yield from ()
 
 
 def _joins(world: Play, one: Instance, seen: Cluster) -> Program:

@@ -82,7 +82,20 @@ def test_whatever_order_things_come_in_nothing_of_ours_takes_quorum_and_all_sett
 
     assert [(one.seed, one.flaw, one.trace) for one in seen if one.flaw] == []
     happened = {kind for one in seen for kind in one.counts}
-    assert {"lost", "late", "killed", "abandon", "rolls", "removed", "promoted", "ends", "dies", "hangs"} <= happened
+    assert {
+        "lost",
+        "late",
+        "killed",
+        "abandon",
+        "rolls",
+        "removed",
+        "promoted",
+        "ends",
+        "dies",
+        "hangs",
+        "signals lost",
+        "signals doubled",
+    } <= happened
 
 
 @pytest.mark.parametrize("name", BROKEN)
