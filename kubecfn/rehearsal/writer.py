@@ -104,6 +104,7 @@ class Writer:
         self._keys: dict[bytes, tuple[int, bool]] = {}
         self._since: float | None = None
         self._home = ""
+        self._failure: Exception | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="writer", daemon=True)
@@ -152,7 +153,11 @@ class Writer:
     def _write_on(self) -> None:
         number = 0
         while not self._stopped.is_set():
-            write = self._write(number)
+            try:
+                write = self._write(number)
+            except Exception as error:  # noqa: BLE001  kept for `check`: a writer that died quietly would prove nothing
+                self._failure = error
+                return
             with self._lock:
                 self._writes.append(write)
             number += 1
@@ -206,7 +211,10 @@ class Writer:
 
         Raises:
             EtcdError: nobody answered.
+            RuntimeError: the writer ended before its time, so it proves nothing.
         """
+        if self._failure:
+            raise RuntimeError(f"the writer ended before its time: {self._failure}") from self._failure
         there = self._read()
         missing = [
             write

@@ -152,6 +152,23 @@ def test_what_a_restore_gave_up_is_told_apart_from_what_was_lost():
     assert [one.number for one in writer.check().lost] == [3, 20, 28]
 
 
+def test_a_writer_that_ended_before_its_time_proves_nothing():
+    """Not to have written is not to have lost nothing."""
+    asked = []
+
+    def addresses() -> list[str]:
+        asked.append(1)
+        if len(asked) > 5:
+            raise OSError("the group could not be asked")
+        return ["a"]
+
+    with Writer(addresses, Store().connect, time.monotonic, pause=0.0) as writer:
+        writer._thread.join(5)
+
+    with pytest.raises(RuntimeError, match="before its time: the group could not be asked"):
+        writer.check()
+
+
 def test_live_numbers_say_how_long_the_write_under_way_has_been_waiting():
     """A stall shows while it lasts, not only when it is over."""
     held = Store(lambda *_: "unreachable")
