@@ -37,6 +37,7 @@ class Clients:
         pause: float = 0.04,
     ) -> None:
         self.history, self.round = History(), 0
+        self.failures: list[str] = []
         self._addresses, self._connect, self._pause = addresses, connect, pause
         self._stopped = threading.Event()
         self._threads = [
@@ -55,6 +56,12 @@ class Clients:
             thread.join()
 
     def _go_on(self, number: int, chance: random.Random) -> None:
+        try:
+            self._act_on(number, chance)
+        except Exception as error:  # noqa: BLE001  a client that died quietly would prove nothing
+            self.failures.append(f"a client ended before its time: {error!r}")
+
+    def _act_on(self, number: int, chance: random.Random) -> None:
         count, home = 0, number
         while not self._stopped.is_set():
             count += 1

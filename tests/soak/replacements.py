@@ -84,6 +84,7 @@ def live(seed: int, count: int, until: float = float("inf"), faults: Sequence[st
                         done.append(_replaced(trio, writer, [*faults, *[""] * count][number] or drawn(chance, kind)))
             except Flaw as flaw:
                 flaws.append(str(flaw))
+            flaws += clients.failures
             checked = writer.check()
             flaws += [flaw for flaw in [_read_back(checked), trio.copies_differ()] if flaw]
         verdicts = check(clients.history.lines())
