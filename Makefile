@@ -101,7 +101,7 @@ templates: setup ## emit templates/ anew
 check: lint types ## lint, types, and everything generated is as it would be generated now
 	$(BIN)/python -m kubecfn.template.examples --check
 	$(BIN)/python -m kubecfn.cli.reference --check
-soak: setup ## thousands of seeds: rules, agents, real etcd (SECONDS=240 bounds it; PART=… SEED=… repeats one)
+soak: programs ## thousands of seeds: rules, agents, real etcd (SECONDS=240 bounds it; PART=… SEED=… repeats one)
 	PYTHONPATH=.:tests/support nice $(BIN)/python -m tests.soak
 bench: setup ## sizes and ratios of one run
 	$(BIN)/python -m benchmarks $(ARGS)
