@@ -10,6 +10,7 @@ import heapq
 import random
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from kubecfn.etcd.quorum import quorum
 from kubecfn.etcd.view import Cluster, Machine, Member
@@ -127,16 +128,17 @@ class Fleet:
         self.note(f"{name} is promoted", "promoted")
         self._judge(f"the promotion of {name}")
 
-    def remove(self, name: str) -> None:
-        """Remove a member, as etcd allows it (server.go, mayRemoveMember)."""
+    def remove(self, name: str, looked: float) -> None:
+        """Remove a member, as etcd allows it (server.go, mayRemoveMember); judge whoever asks by what it could see then."""
         one = self.instances[name]
         if not self.has_quorum:
             raise Refused("no quorum")
         left = [other for other in self.voters if other is not one]
         if one.entry == "voter" and one.up and sum(other.up for other in left) < 1 + (len(self.voters) - 1) // 2:
             raise Refused("unhealthy cluster")
-        if one.entry == "voter" and one.up and sum(other.up for other in left) < self.size:
-            self.wrong(f"the removal of {name} leaves {sum(other.up for other in left)} of {self.size} healthy voters")
+        seen = sum(other.up or other.down_since >= looked for other in left)
+        if one.entry == "voter" and one.up and seen < self.size:
+            self.wrong(f"the removal of {name} leaves {seen} of {self.size} healthy voters")
         if one.state == "running":
             self.wrong(f"{name} is removed although it is to stay")
         one.entry, one.up, one.named = "none", False, False
@@ -202,11 +204,11 @@ class Fleet:
 
     def view(self, silence: dict[str, float], *, blur: float, lag: float) -> Cluster:
         """Return one look: with chance `blur` a member's answer is missing; EC2's word may be `lag` seconds old."""
-        members, linearizable = [], False
+        members, linearizable, serving = [], False, self.has_quorum
         for one in self.instances.values():
             if one.entry == "none":
                 continue
-            well = one.up and (self.has_quorum or one.entry == "learner") and self.chance.random() >= blur
+            well = one.up and (serving or one.entry == "learner") and (not blur or self.chance.random() >= blur)
             linearizable = linearizable or (well and one.entry == "voter")
             since = silence.pop(one.name, self.now)
             if not well:
@@ -214,17 +216,7 @@ class Fleet:
             machine = one.machine
             if machine is Machine.TERMINATED and self.now - one.ended_at < lag:
                 machine = Machine.RUNNING
-            members.append(
-                Member(
-                    one.name,
-                    one.name if one.named else "",
-                    instance=one.name,
-                    learner=one.entry == "learner",
-                    healthy=well,
-                    machine=machine,
-                    silent=0.0 if well else self.now - since,
-                )
-            )
+            members.append(_member(one.name, one.named, one.entry, well, machine, 0.0 if well else self.now - since))
         expected = tuple(one.name for one in self.instances.values() if one.state == "running")
         return Cluster(tuple(members), self.size, expected, linearizable, self.leader)
 
@@ -243,3 +235,16 @@ class Fleet:
         calm = "waiting" not in states and "retained" not in states
         listed = [one for one in self.instances.values() if one.entry != "none"]
         return calm and staying == voters and len(voters) == self.size == len(listed)
+
+
+@lru_cache(maxsize=4096)
+def _member(name: str, named: bool, entry: str, well: bool, machine: Machine, silent: float) -> Member:
+    return Member(
+        name,
+        name if named else "",
+        instance=name,
+        learner=entry == "learner",
+        healthy=well,
+        machine=machine,
+        silent=silent,
+    )

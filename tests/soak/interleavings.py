@@ -124,7 +124,7 @@ def agent(world: Play, one: Instance) -> Program:
         if settled and one.entry == "voter" and one.up and not one.told:
             one.told = True
             _signals(world, one)
-        yield 60.0 if one.told else world.chance.uniform(4, 8)
+        yield 60.0 if one.told or one.state != "running" else world.chance.uniform(4, 8)
 
 
 def _signals(world: Play, one: Instance) -> None:
@@ -193,7 +193,7 @@ def function(world: Play) -> Program:
     killed = world.chance.uniform(0, 20) if world.happens(0.15) else 1e9
     begun = fleet.now
     while fleet.now < ends:
-        seen = world.look(silence)
+        looked, seen = fleet.now, world.look(silence)
         steps = tuple(world.rules.decide(facts(world, seen)))
         for step in steps:
             yield world.chance.uniform(0, 1.5)
@@ -202,7 +202,7 @@ def function(world: Play) -> Program:
                 yield 30.0  # its lease runs out
                 world.busy = False
                 return
-            act(world, step)
+            act(world, step, looked)
         if not any(step.watch or step.do in (Do.MOVE, Do.REMOVE) for step in steps):
             break
         yield world.chance.uniform(2, 5)
@@ -221,14 +221,14 @@ def facts(world: Play, seen: Cluster) -> Facts:
     return Facts(seen, leavers, saved=True, unsaved=unsaved, budget=BUDGET)
 
 
-def act(world: Play, step: Step) -> None:
-    """Do one step; what etcd does not answer may have been done or not."""
+def act(world: Play, step: Step, looked: float) -> None:
+    """Do one step, decided by a look at that time; what etcd does not answer may have been done or not."""
     fleet = world.fleet
     try:
         if step.do is Do.MOVE and fleet.instances[step.target].up and fleet.has_quorum:
             fleet.leader = step.target
         elif step.do is Do.REMOVE and not world.happens(0.05):
-            fleet.remove(step.member)
+            fleet.remove(step.member, looked)
     except Refused:
         return
     if step.do in (Do.CONTINUE, Do.ABANDON):
