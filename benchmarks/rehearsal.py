@@ -19,7 +19,9 @@ def rows(measured: Path = MEASURED) -> Iterator[Row]:
         return
     told = json.loads(measured.read_text(encoding="utf-8"))
     at = datetime.fromtimestamp(measured.stat().st_mtime, UTC)
-    yield Row("rehearsal", f"of {at:%Y-%m-%d %H:%M} UTC", "all steps done" if told["good"] else "NOT ALL STEPS DONE")
+    done = "all steps done" if told["good"] else "NOT ALL STEPS DONE"
+    load = f"load {told['load']:g} on {told['processors']} processors"
+    yield Row("rehearsal", f"of {at:%Y-%m-%d %H:%M} UTC", f"{done}, {load}")
     for goal in told["goals"]:
         unit = f" {goal['unit']}" if goal["unit"] else ""
         yield Row(

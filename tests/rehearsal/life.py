@@ -87,9 +87,7 @@ class Life:
         with self._operation(name, "kill") as stall:
             self.cluster.machines.kill(victim)
             self.eyes.wait_until_settled(without=frozenset({victim}))
-        beyond = stall() - self.election
-        words = self.results.measure(f"longest stall beyond an election: {name}", beyond, SILENT)
-        return f"{victim} was replaced; stall {stall():.2f} s; {words}"
+        return f"{victim} was replaced; {self._beyond(name, stall())}"
 
     def hang(self, how: str) -> str:
         """Cut the leader off the network, or stop it where it stands; then let it go on: nobody is to be replaced."""
@@ -104,8 +102,7 @@ class Life:
             self.eyes.wait_until_settled()
         if self._voters() != before:
             raise DidNotHappenError(f"the voters were {sorted(before)}, now {sorted(self._voters())}")
-        words = self.results.measure(f"longest stall beyond an election: {name}", stall() - self.election, SILENT)
-        return f"the same members; stall {stall():.2f} s; {words}"
+        return f"the same members; {self._beyond(name, stall())}"
 
     def lose(self, count: int) -> str:
         """Lose so many instances for good, at once: a majority, so that one survivor goes on, or all."""
@@ -165,6 +162,13 @@ class Life:
             raise DidNotHappenError(f"{lost}; {founded}; unexplained {checked.unexplained[:3]}")
         return (
             f"{checked.acknowledged:,} acknowledged, {lost}, {len(checked.given_up)} newer than the snapshot; {founded}"
+        )
+
+    def _beyond(self, name: str, stall: float) -> str:
+        """Measure how much longer nobody could write than etcd's own election takes here."""
+        beyond = max(0.0, stall - self.election)
+        return f"stall {stall:.2f} s; " + self.results.measure(
+            f"longest stall beyond an election: {name}", beyond, SILENT
         )
 
     def _voters(self) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -99,6 +100,9 @@ class Results:
             drawn.add_row(shown, row.step, ("" if row.good else "FAILED: ") + row.result, f"{row.seconds:.1f}")
         if self.goals:
             drawn.add_section()
+            processors = os.cpu_count() or 1
+            busy = f"{os.getloadavg()[2]:.1f} waited for {processors} processors in the last quarter of an hour"
+            drawn.add_row("", "load of this machine", busy, "")
         for goal in self.goals:
             drawn.add_row("goal", goal.name, f"{goal} {'met' if goal.met else 'MISSED'}", "")
         return drawn
@@ -109,6 +113,8 @@ class Results:
         return {
             "good": self.good,
             "seconds": round(time.monotonic() - self.begun, 1),
+            "load": round(os.getloadavg()[2], 1),
+            "processors": os.cpu_count(),
             "goals": [
                 {
                     "name": one.name,
