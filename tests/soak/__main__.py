@@ -89,6 +89,8 @@ def _print(results: dict[str, list[Any]], first: int) -> None:
             table.add_row(*row)
         table.add_section()
     console.print(table)
+    for note in (note for name in results for note in PARTS[name].notes):
+        console.print(note, style="dim")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What happens to a controller before and while it is replaced; each returns when its replacement has settled."""
+"""What happens to a controller before and while it is replaced; each returns when that has settled, and its docstring says how."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Fault = Callable[[Trio, EtcdMember], None]
 
 
 def graceful(trio: Trio, old: EtcdMember) -> None:
-    """Let the group add one and tell the other to leave: a roll's step."""
+    """The group adds one and tells the other to leave: a roll's step."""
     trio.launch()
     trio.machines[old.name] = Machine.LEAVING
     trio.settle()
 
 
 def killed(trio: Trio, old: EtcdMember) -> None:
-    """Take the power of one; EC2 says so a moment later, and the group launches another."""
+    """SIGKILL and its data gone; EC2 says so a moment later, and the group launches another."""
     old.kill()
     time.sleep(trio.chance.uniform(0, 0.3))
     trio.end(old.name)
@@ -36,7 +36,7 @@ def killed(trio: Trio, old: EtcdMember) -> None:
 
 
 def paused(trio: Trio, old: EtcdMember) -> None:
-    """Let one hang until its replacement is there, or for a while; then it goes on with what it knows."""
+    """SIGSTOP until its replacement is there, or for a while; SIGCONT lets it go on with what it knows."""
     old.pause()
     trio.machines[old.name] = Machine.LEAVING
     trio.launch()
@@ -44,7 +44,7 @@ def paused(trio: Trio, old: EtcdMember) -> None:
 
 
 def cut(trio: Trio, old: EtcdMember) -> None:
-    """Cut one from the others and from clients; what is on its way arrives when the cut is healed."""
+    """A network of proxies lets nothing pass to, from and at one; what was on its way arrives when that is healed."""
     if trio.network is None:
         raise Flaw("this trio has no network to cut")
     trio.network.cut(old.name)
@@ -103,7 +103,7 @@ def _last_words(log: str) -> str:
 
 
 def slow_disk(trio: Trio, old: EtcdMember) -> None:
-    """Let one work in short bursts while the disk under all of them is kept busy; then it leaves."""
+    """It runs 40 of every 160 ms (SIGSTOP, SIGCONT) while 4 MiB are written and synced over and over on all members' disk."""
     stopped = threading.Event()
     busy = [
         threading.Thread(target=_bursts, args=(old, stopped), daemon=True),
@@ -144,14 +144,14 @@ def _storm(trio: Trio, stopped: threading.Event) -> None:
 
 
 def skewed(trio: Trio, old: EtcdMember) -> None:
-    """Replace one by an instance whose clock is ten minutes ahead or behind when it dates its certificates."""
+    """Its replacement dates its certificates by a clock ten minutes ahead or behind, back by an hour as nodes do."""
     trio.launch(timedelta(minutes=trio.chance.choice([-10, 10])))
     trio.machines[old.name] = Machine.LEAVING
     trio.settle()
 
 
 def joiner_dies(trio: Trio, old: EtcdMember) -> None:
-    """Kill the replacement somewhere between its entry and its vote; what it left behind is collected for the next."""
+    """SIGKILL for the replacement, somewhere between its entry and its vote; what it left is collected for the next."""
     joiner = trio.launch()
     trio.machines[old.name] = Machine.LEAVING
     state = {"killed": False, "seen": 0.0, "wait": trio.chance.uniform(0, 0.3)}

@@ -14,6 +14,7 @@ from tests.soak.faults import FAULTS
 from tests.soak.foundings import Founding, found
 from tests.soak.interleavings import Interleaving, play
 from tests.soak.replacements import Life, live
+from tests.soak.trio import FASTER
 
 # Replacements of one life; seeds of the quick parts that one call of a worker tries.
 LIFE, BATCH = 8, 20
@@ -31,6 +32,7 @@ class Part:
     live: Callable[[int, float], Any]
     count: Callable[[Any], int]
     rows: Callable[[list[Any]], list[tuple[str, ...]]]
+    notes: tuple[str, ...] = ()
 
 
 HEADS = ("part", "how many", "what was seen", "longest write stall", "lost", "flaws")
@@ -58,7 +60,7 @@ def _of_lives(lives: list[Life]) -> list[tuple[str, ...]]:
     total = sum(len(life.replacements) for life in lives)
     stalls = [one.stall for life in lives for one in life.replacements]
     lost = str(sum(life.lost for life in lives))
-    name = f"all replacements, {len(lives)} clusters"
+    name = f"all replacements, {len(lives)} cluster{'' if len(lives) == 1 else 's'}"
     return [
         *rows,
         (name, f"{total:,}", seen, seconds(max(stalls, default=0)), lost, _flaws(lives, lambda life: life.flaws)),
@@ -95,6 +97,12 @@ def _life(seed: int, until: float, count: int = LIFE) -> Life:
     return live(seed, count, until)
 
 
+_NOTES = (
+    *(f"{name}: {fault.__doc__}" for name, fault in FAULTS.items()),
+    f"Silence is counted {FASTER:.0f} times as fast. Every third cluster has the network of proxies.",
+    "Every fourth has etcd's strict checks, a disk that is waited for, and TLS for every call.",
+    "Stalls hold this machine's own slowness, and etcd's election of one second.",
+)
 PARTS = {
     part.name: part
     for part in (
@@ -109,7 +117,17 @@ PARTS = {
             _of_interleavings,
         ),
         Part("foundings", "foundings", 1_000, 0.25, BATCH, lambda seed, _: found(seed), lambda _: 1, _of_foundings),
-        Part("replacements", "replacements", 1_000, 0.55, 1, _life, lambda life: len(life.replacements), _of_lives),
+        Part(
+            "replacements",
+            "replacements",
+            1_000,
+            0.55,
+            1,
+            _life,
+            lambda life: len(life.replacements),
+            _of_lives,
+            _NOTES,
+        ),
     )
 }
 
