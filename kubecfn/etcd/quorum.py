@@ -10,7 +10,8 @@
 8. A leader hands leadership on before it is removed.
 9. A learner is removed when its instance is leaving or terminated: a stuck one blocks every join.
 10. A learner is added when there is no other, every voter is healthy (etcd mostly refuses beside a dead voter: remove
-    that one first) and not more than `size` voters are there to stay: so never more than one in excess.
+    that one first) and not more than `size` voters are there to stay: so never more than one in excess. Its instance is
+    there to stay, too: one that was removed because it leaves must not come back until it has left.
 11. A learner is promoted when it is healthy and its instance is there to stay; the healthy are then a quorum still.
 12. The cluster is settled when its voters are exactly the group's instances, not fewer than `size`, all healthy, with a
     leader, no learner and no alarm. A member on a leaving instance is not of the group any more.
@@ -83,6 +84,8 @@ def _may_voter_leave(cluster: Cluster, member: Member) -> Verdict:
 
 def may_add(cluster: Cluster, instance: str) -> Verdict:  # noqa: PLR0911  one rule, one sentence
     """Say whether this instance may be added as a learner now."""
+    if instance not in cluster.expected:
+        return Verdict(Say.WAIT, f"{instance} is told to leave, or the group does not know it yet")
     mine = next((one for one in cluster.members if one.instance == instance), None)
     if mine and (mine.learner or not mine.name):
         return Verdict(Say.DONE, f"{instance} is in the list already and has only to start")

@@ -187,3 +187,12 @@ def test_terminated_takes_part_in_no_list_that_is_written():
     )
 
     assert starting.enlisted(epoch, "i-0") == ("i-0", "i-2", "i-3")
+
+
+@pytest.mark.parametrize(("expected", "say"), [(("i-a", "i-b"), Say.WAIT), (("i-a", "i-b", "i-c"), Say.YES)])
+def test_who_was_told_to_leave_does_not_join_again(expected, say):
+    """An agent outlives its member by the time its instance takes to go down; a learner left behind blocks every joiner."""
+    members = tuple(Member(one, name=f"i-{one}", instance=f"i-{one}", healthy=True) for one in "ab")
+    cluster = Cluster(members, size=3, expected=expected, linearizable=True, leader="a")
+
+    assert quorum.may_add(cluster, "i-c").say is say
