@@ -16,6 +16,7 @@ from tests.soak.trio import Flaw, Trio
 from tests.support.real_etcd import EtcdMember
 
 _PANIC = "failed to find local ID in cluster members"
+_REMOVED = "the member has been permanently removed from the cluster"
 Fault = Callable[[Trio, EtcdMember], None]
 
 
@@ -84,8 +85,11 @@ def _serves_nobody(trio: Trio, old: EtcdMember) -> None:
     if _PANIC not in old.log:
         raise Flaw(f"{old.name} was removed and its etcd did not end with 0: {_last_words(old.log)}")
     trio.panics += 1
+    before = len(old.log)
     old.start(state="existing", more=trio.flags(old))
     _ended(old)
+    if _REMOVED not in old.log[before:]:
+        raise Flaw(f"{old.name} was removed, was started again and does not say so: {_last_words(old.log)}")
 
 
 def _ended(old: EtcdMember) -> int:
