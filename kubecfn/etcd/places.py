@@ -20,6 +20,8 @@ from kubecfn.etcd.view import Machine
 FORGOTTEN_AFTER = timedelta(minutes=15)
 # Amazon EC2 Auto Scaling User Guide, "Amazon EC2 Auto Scaling instance lifecycle": these have not been told to leave.
 _STAYING = ("InService", "Pending", "Pending:Wait", "Pending:Proceed", "EnteringStandby", "Standby")
+# On the controllers' group: how many there are to be.
+SIZE_TAG = "kubecfn:size"
 # Amazon EC2 API Reference, DescribeInstances: at most 200 values in one filter.
 _VALUES = 200
 
@@ -42,7 +44,8 @@ class Place:
 class Group:
     """The group's instances: those that are leaving and those that EC2 still remembers as terminated too.
 
-    `size`: the group's MinSize: the voters the cluster is to have.
+    `size`: the voters the cluster is to have, by the group's own tag: while CloudFormation rolls a group it raises its
+    MinSize ("Temporarily setting autoscaling group MinSize and DesiredCapacity to 4").
     """
 
     name: str
@@ -93,7 +96,7 @@ class Fleet:
         described = self._described("tag:aws:autoscaling:groupName", [self.name])
         described.update(self._described("instance-id", states.keys() - described.keys()))
         places = [_place(one, states.get(one), described.get(one)) for one in sorted(states.keys() | described.keys())]
-        return Group(self.name, int(found[0]["MinSize"]), tuple(places))
+        return Group(self.name, _size(found[0]), tuple(places))
 
     def machines(self, instances: Mapping[str, datetime], now: datetime) -> dict[str, Machine]:
         """Say what became of instances that were known once.
@@ -124,6 +127,12 @@ class Fleet:
             for page in self.ec2.get_paginator("describe_instances").paginate(Filters=filters):
                 found.update({one["InstanceId"]: one for each in page["Reservations"] for one in each["Instances"]})
         return found
+
+
+def _size(group: Mapping[str, Any]) -> int:
+    """Return how many are wanted; by MinSize only in a group that was made without the tag."""
+    tags = {tag["Key"]: tag["Value"] for tag in group.get("Tags", ())}
+    return int(tags.get(SIZE_TAG) or group["MinSize"])
 
 
 def _place(instance: str, lifecycle: str | None, described: Mapping[str, Any] | None) -> Place:

@@ -4,7 +4,7 @@
 2. Data that is not stale is started on first. Stale: of an epoch older than the newest that acknowledged a write.
 3. Nothing is wiped before a living cluster has answered.
 4. Where a linearizable read succeeds, one joins; but is written into the cluster object before being added, so that
-   whoever finds the cluster gone later knows everyone who may hold its data.
+   whoever finds the cluster gone later knows everyone who may hold its data. Who is told to leave joins nothing any more.
 5. While a voter of unknown standing answers without quorum, nobody founds or restores.
 6. Nobody answers, no object: found, unless a snapshot says that there was a cluster; then stop.
 7. A founder that died half-way goes on as it began. The others wait for it until EC2 calls it terminated.
@@ -61,6 +61,8 @@ def _beside_the_living(boot: Boot, epoch: Epoch | None, *, stale: bool) -> Decis
         return Decision(Start.WIPE, "a living cluster answers, and this data is no part of it")
     if boot.data:
         return Decision(Start.WAIT, "a living cluster answers; etcd here has still to find it")
+    if boot.leaving:
+        return Decision(Start.WAIT, "a living cluster answers, and this instance is told to leave")
     if epoch and epoch.established < epoch.number:
         return Decision(Start.WAIT, f"{epoch.founder} has not established epoch {epoch.number} yet")
     if epoch and boot.me in [word.instance for word in epoch.words]:

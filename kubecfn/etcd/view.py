@@ -155,6 +155,7 @@ class Boot:
     """What one controller knows when it starts. `data`: the epoch of its own voter's or learner's data, 0 for none.
 
     `tried`: its etcd ran on that data and found no quorum. `removed`: etcd, or a linearizable member list, says so.
+    `leaving`: its group has told it to leave.
     """
 
     me: str
@@ -165,3 +166,4 @@ class Boot:
     data: int = 0
     tried: bool = False
     removed: bool = False
+    leaving: bool = False

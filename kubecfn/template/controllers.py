@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from troposphere import Ref, Template, autoscaling
 
 from kubecfn.config import Config
+from kubecfn.etcd.places import SIZE_TAG
 from kubecfn.template.groups import group_tags, health, roll, terminating_hook, wait_for
 from kubecfn.template.launch_template import Machine, Node, add_launch_template, root_volume
 from kubecfn.template.load_balancer import Api
@@ -130,7 +131,7 @@ def _group(
         InstanceLifecyclePolicy=autoscaling.InstanceLifecyclePolicy(
             RetentionTriggers=autoscaling.RetentionTriggers(TerminateHookAbandon="retain")
         ),
-        Tags=group_tags(config, "controller", "controllers", {}),
+        Tags=group_tags(config, "controller", "controllers", {SIZE_TAG: str(count)}),
         CreationPolicy=wait_for(count, timeout),
         UpdatePolicy=roll(in_service=count, batch=1, timeout=timeout),
         DependsOn=list(before),

@@ -48,14 +48,15 @@ class Ec2:
 class AutoScaling:
     """Answers DescribeAutoScalingGroups about one group."""
 
-    def __init__(self, states, *, exists=True):
-        self.states, self.exists = states, exists
+    def __init__(self, states, *, exists=True, tags=None, least=3):
+        self.states, self.exists, self.least = states, exists, least
+        self.tags = [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
 
     def describe_auto_scaling_groups(self, *, AutoScalingGroupNames):  # noqa: N803  boto3's own name
         """Return the one group, or none."""
         assert AutoScalingGroupNames == ["controllers"]
         members = [{"InstanceId": name, "LifecycleState": state} for name, state in self.states.items()]
-        group = {"AutoScalingGroupName": "controllers", "MinSize": 3, "MaxSize": 4, "Instances": members}
+        group = {"AutoScalingGroupName": "controllers", "MinSize": self.least, "Instances": members, "Tags": self.tags}
         return {"AutoScalingGroups": [group] if self.exists else []}
 
 
@@ -204,3 +205,11 @@ def test_a_forgotten_instance_is_remembered_and_a_known_one_not_overwritten():
         *group.places,
         Place("i-z", "", TERMINATED, staying=False),
     )
+
+
+@pytest.mark.parametrize(("tags", "size"), [({"kubecfn:size": "3"}, 3), ({"kubecfn:cluster": "payments"}, 4), ({}, 4)])
+def test_a_roll_does_not_make_the_cluster_larger(tags, size):
+    """CloudFormation raises MinSize while it rolls a group; the group's own tag says how many voters there are to be."""
+    found = Fleet(AutoScaling({}, tags=tags, least=4), Ec2({}), "controllers").group()
+
+    assert found.size == size

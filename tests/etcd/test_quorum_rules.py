@@ -196,3 +196,11 @@ def test_who_was_told_to_leave_does_not_join_again(expected, say):
     cluster = Cluster(members, size=3, expected=expected, linearizable=True, leader="a")
 
     assert quorum.may_add(cluster, "i-c").say is say
+
+
+@pytest.mark.parametrize(("leaving", "start"), [(True, Start.WAIT), (False, Start.ENLIST)])
+def test_who_was_told_to_leave_is_not_let_in_again(leaving, start):
+    """Whoever is enlisted has to be heard or terminated before anybody takes over: nobody is enlisted to leave."""
+    epoch = Epoch(1, "i-1", Start.FOUND, 1, (Word("i-1"),))
+
+    assert starting.start(Boot("i-0", Heard.LINEARIZABLE, Known.PRESENT, epoch, leaving=leaving)).start is start

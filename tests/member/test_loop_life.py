@@ -51,6 +51,8 @@ def test_a_controller_that_leaves_is_replaced_while_it_serves(trio):
         world.leave(old)
         assert world.run(60, until=lambda new=new: new.loop.last.serves)
         assert world.run(60, until=lambda old=old: not old.process or not old.disk)
+        world.run(30)
+        assert old.name not in {one.name for one in world.serving()[0].members.values()}, "it came back"
         world.terminate(old)
         assert world.run(60, until=world.settled)
 

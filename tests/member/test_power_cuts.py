@@ -212,3 +212,23 @@ def test_who_survives_twice_saves_twice(tmp_path):
 
     saved = {file.name: file.read_bytes()[:10] for file in (tmp_path / hands.SAVED).iterdir()}
     assert saved == {"survivor-of-1.db": b"new one" + saved["survivor-of-1.db"][7:], "survivor-of-2.db": b"much later"}
+
+
+def test_a_learner_that_asks_to_vote_is_known_as_one_after_any_restart(tmp_path):
+    """The marker says so before the promotion can be: what a member says of itself may lag behind by a crash."""
+    there = Controller(tmp_path)
+    there.agent().join(1, "i-0000000a=https://127.0.0.9:2380,i-0000000b=https://127.0.0.8:2380")
+    assert not there.agent().may_vote()
+
+    there.agent().ask_to_vote()
+
+    assert there.agent().may_vote()
+    assert there.agent().data_epoch() == 1
+
+
+def test_whoever_founded_votes(tmp_path):
+    """A cluster of one has no learner."""
+    there = Controller(tmp_path)
+    there.agent().found(1, "epoch-1")
+
+    assert there.agent().may_vote()

@@ -96,9 +96,16 @@ def test_a_node_says_what_it_holds_and_whether_quorum_is_gone_for_good(data, pee
     """A dead etcd says nothing, a learner's copy is none, and only EC2's word makes a voter a lost one."""
     fleet = type("Fleet", (), {"machines": lambda *_: {"i-a": Machine.RUNNING, "i-b": other}})()
 
-    said = sight.own_word(STORED, data, peer, fleet, None)
+    said = sight.own_word(STORED, data, peer, fleet, None, may_vote=False)
 
     assert (said["epoch"], said["index"], said["data"], said["lost"]) == (2, *word)
+
+
+def test_one_that_asked_to_vote_and_takes_itself_for_a_learner_has_said_nothing():
+    """Killed right after its promotion, a voter may not know of it; what it holds is not taken for nothing."""
+    fleet = type("Fleet", (), {"machines": lambda *_: {}})()
+
+    assert sight.own_word(STORED, 2, Own(learner=True), fleet, None, may_vote=True)["index"] is None
 
 
 def test_a_node_alone_in_its_group_has_nobody_to_hear():

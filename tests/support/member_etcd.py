@@ -32,6 +32,8 @@ class Disk:
     index: int
     keys: list[str]
     members: dict[str, Listed]
+    way: str = "join"
+    voting: bool = False
 
 
 @dataclass
@@ -61,13 +63,13 @@ class Clusters:
         """Make a cluster of one."""
         member = Listed(self.new_id(), name, (url,), (url.replace("2380", "2379"),), False)
         branch = Branch(self.new_id(), {member.id: member}, index, list(keys))
-        return Disk(branch, member.id, branch.index, list(keys), dict(branch.members))
+        return Disk(branch, member.id, branch.index, list(keys), dict(branch.members), "made")
 
     def forced(self, disk: Disk, name: str) -> Disk:
         """Drop every other member, and what was not committed."""
         mine = replace(disk.members[disk.member], name=name, learner=False)
         branch = Branch(disk.branch.id, {mine.id: mine}, disk.index, list(disk.keys))
-        return Disk(branch, mine.id, branch.index, list(disk.keys), dict(branch.members))
+        return Disk(branch, mine.id, branch.index, list(disk.keys), dict(branch.members), "made")
 
     def up(self, branch: Branch) -> dict[str, object]:
         """Return the nodes that run members of a branch, by member."""

@@ -179,6 +179,15 @@ class FakeHands:
         self._world.step("wiped")
         node.marker = 0
 
+    def ask_to_vote(self) -> None:
+        """Write it beside the data."""
+        self._world.step("ask-to-vote")
+        self._node.disk.voting = True
+
+    def may_vote(self) -> bool:
+        """Read it there."""
+        return self._node.disk.way != "join" or self._node.disk.voting
+
     def aside(self) -> None:
         """Keep the data where etcd does not look."""
         self.stop()

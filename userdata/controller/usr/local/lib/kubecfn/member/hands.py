@@ -171,6 +171,20 @@ class EtcdHands:
         finally:
             settings.write(self._me, self._root, Begin(self._me.alone))
 
+    def ask_to_vote(self) -> None:
+        """Remember, before this learner is promoted, that its data may be a voter's from now on.
+
+        Killed right after its promotion, a member may not know of it when it starts again (measured).
+        """
+        marker = self._data.marker()
+        if not marker.get("voting"):
+            self._data.mark(**{**marker, "voting": True})
+
+    def may_vote(self) -> bool:
+        """Say whether this member is or may be a voter, whatever it says of itself."""
+        marker = self._data.marker()
+        return marker["way"] != "join" or bool(marker.get("voting"))
+
     def stop(self) -> None:
         """Hand leadership on if this member has it, then stop etcd."""
         if self.running():

@@ -16,7 +16,7 @@ from kubecfn.etcd import quorum, starting
 from kubecfn.etcd.gateway import EtcdError
 from kubecfn.etcd.journal import say
 from kubecfn.etcd.store import Stored
-from kubecfn.etcd.view import Boot, Decision, Epoch, Heard, Known, Member, Say, Start
+from kubecfn.etcd.view import Boot, Decision, Epoch, Heard, Known, Machine, Member, Say, Start
 
 from . import claims, joining, restoring, sight
 from .seams import Ask, Clock, Duty, Fleet, Hands, LookAt, Peer, Store
@@ -177,6 +177,7 @@ class Loop:
         if verdict.say is not Say.YES:
             return Done("promote", verdict.reason, missing=verdict.reason)
         self._withdraw(seen.stored)
+        self._world.hands.ask_to_vote()
         try:
             self._world.ask(seen.look.via).promote(mine.id)
         except EtcdError as error:
@@ -223,7 +224,18 @@ class Loop:
         if running and stale:
             hands.stop()
             running = False
-        boot = Boot(self._me.name, seen.heard, seen.object, None, Known.NOT_ASKED, data, tried=tried, removed=removed)
+        leaving = seen.machines.get(self._me.name) is Machine.LEAVING
+        boot = Boot(
+            self._me.name,
+            seen.heard,
+            seen.object,
+            None,
+            Known.NOT_ASKED,
+            data,
+            tried=tried,
+            removed=removed,
+            leaving=leaving,
+        )
         if running and tried and boot.heard is Heard.NO_QUORUM:
             boot = replace(boot, heard=sight.heard_of_others(self._world.fleet, self._world.look_at, self._me.name))
         if seen.stored:
@@ -263,7 +275,14 @@ class Loop:
         words = world.store.words()
         if not claims.ours(seen.stored, me.name) or seen.stored.ordered:
             peer = world.own() if running else None
-            word = sight.own_word(seen.stored, boot.data if counts else 0, peer, world.fleet, world.clock.now())
+            word = sight.own_word(
+                seen.stored,
+                boot.data if counts else 0,
+                peer,
+                world.fleet,
+                world.clock.now(),
+                may_vote=bool(boot.data) and world.hands.may_vote(),
+            )
             if any(words.get(me.name, {}).get(name, "") != value for name, value in word.items()):
                 self._withdrawn = False
                 world.store.say(me.name, word)

@@ -44,6 +44,12 @@ class Hands(Protocol):
     def survive(self, epoch: int) -> None:
         """Save the data, mark it as this epoch's, start on it once with every other member dropped."""
 
+    def ask_to_vote(self) -> None:
+        """Remember, before this learner is promoted, that its data may be a voter's from now on."""
+
+    def may_vote(self) -> bool:
+        """Say whether this member is or may be a voter, whatever it says of itself."""
+
     def stop(self) -> None:
         """Hand leadership on and stop etcd; return when it does not run. Not to run is fine."""
 

@@ -90,7 +90,9 @@ def heard_of_others(fleet: Fleet, look_at: LookAt, me: str) -> Heard:
     return look_at(Group(group.name, group.size, others)).heard
 
 
-def own_word(stored: Stored, data: int, peer: Optional[Peer], fleet: Fleet, now: datetime) -> Dict[str, Any]:
+def own_word(
+    stored: Stored, data: int, peer: Optional[Peer], fleet: Fleet, now: datetime, *, may_vote: bool = True
+) -> Dict[str, Any]:
     """Return what this node says about the data it holds.
 
     Args:
@@ -99,6 +101,7 @@ def own_word(stored: Stored, data: int, peer: Optional[Peer], fleet: Fleet, now:
         peer: its own etcd; None when it does not run.
         fleet: tells whether the voters that this etcd knows are terminated.
         now: the time.
+        may_vote: a member that was promoted may take itself for a learner when it was killed before it knew.
     """
     nothing = {"epoch": stored.epoch, "index": 0, "data": 0, "lost": False}
     unknown = {"epoch": stored.epoch, "index": None, "data": data, "lost": False}
@@ -109,7 +112,7 @@ def own_word(stored: Stored, data: int, peer: Optional[Peer], fleet: Fleet, now:
     try:
         status = peer.status()
         if status.learner:
-            return {**nothing, "data": data}
+            return unknown if may_vote else {**nothing, "data": data}
         members = peer.any_members()
     except EtcdError:
         return unknown
