@@ -17,6 +17,8 @@ from .hub import Hub
 from .life import lived
 from .results import Results
 
+UNITS = "/etc/systemd/system"
+OURS = ("kubecfn-agent.service", "etcd.service")
 ETCD, OLDER_ETCD = "3.6.16", "3.5.35"
 
 
@@ -75,6 +77,11 @@ def _assert_healthy(cluster: Cluster, instance: str) -> None:
     if state != "running" or unit != ("enabled", "active"):
         failed = cluster.machines.run(instance, "systemctl", "--failed", "--plain", "--no-legend").stdout.split("\n")[0]
         raise DidNotHappenError(f"{instance} is {state}, its agent {unit}, failed: {failed or 'nothing'}")
+    # systemd says what it does not understand and goes on without it.
+    units = [f"{UNITS}/{name}" for name in OURS if (cluster.machines.root(instance) / UNITS[1:] / name).exists()]
+    understood = cluster.machines.run(instance, "systemd-analyze", "verify", *units)
+    if understood.returncode or understood.stderr:
+        raise DidNotHappenError(f"{instance}: {understood.stderr}")
 
 
 def _state(cluster: Cluster, instance: str) -> tuple[str, tuple[str, ...]]:
@@ -149,6 +156,7 @@ def five(stage: Stage) -> None:
 def upgrade(stage: Stage) -> None:
     """From one etcd minor to the next: another machine image, rolled like any other change."""
     with _opened(stage, OLDER_ETCD, ETCD) as cluster:
+        cluster.wanted["kubernetes"] = "1.35"  # the newest that runs on both
         with lived(cluster, stage.results) as life:
             _do(stage, f"found three with etcd {OLDER_ETCD}", life.found)
             cluster.use(ETCD)
