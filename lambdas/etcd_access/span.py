@@ -11,9 +11,7 @@ _STEP = 0.05
 
 @dataclass(frozen=True)
 class Invocation:
-    """Lambda's own count-down (AWS Lambda Developer Guide, "Using the Lambda context object to retrieve Python function
-    information"): where time is simulated it runs as fast as that.
-    """  # noqa: D205  the source belongs to the sentence
+    """Lambda's own count-down (AWS Lambda Developer Guide, "Using the Lambda context object to retrieve Python function information")."""
 
     context: Any
 

@@ -1,8 +1,8 @@
 """One Lambda execution environment: the unpacked code, the role's credentials and the warm worker process.
 
 Sources: Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle", "Defined runtime environment
-variables", "Configure Lambda function timeout". A timeout is counted in simulated seconds, but an invocation always gets
-`LEAST_REAL_SECONDS`: the worker's Python does not run faster because the clock does.
+variables", "Configure Lambda function timeout". A timeout is counted in real seconds: the worker's
+Python, and what it waits for, do not run faster because the clock does.
 """
 
 from __future__ import annotations
@@ -26,11 +26,9 @@ from typing import Any
 import boto3
 
 from kubecfn.local.api import ServiceError
-from kubecfn.local.fleet.pace import real_seconds
 from kubecfn.local.world import World
 
 WORKER = Path(__file__).with_name("worker.py")
-LEAST_REAL_SECONDS = 5.0
 # STS gives an hour; an environment is replaced before its credentials end, as Lambda replaces its own.
 LONGEST_LIFE_REAL = 2700.0
 
@@ -125,19 +123,19 @@ class Environment:
     def run(self, event: Any, request_id: str) -> Result:
         """Run one event and wait for its end, for a crash, or for the timeout; the last two end the environment."""
         timeout = float(self.configuration["Timeout"])
-        budget = max(LEAST_REAL_SECONDS, real_seconds(self._world.clock, timeout))
         before = self._output.stat().st_size
         request = {
             "event": event,
             "id": request_id,
             "arn": self.configuration["FunctionArn"],
             "timeout": timeout,
-            "budget": budget,
         }
         began = time.monotonic()
-        line = self._ask(json.dumps(request), began + budget)
+        line = self._ask(json.dumps(request), began + timeout)
         answer = (
-            json.loads(line) if line else {"error": self._end(request_id, timed_out=time.monotonic() - began >= budget)}
+            json.loads(line)
+            if line
+            else {"error": self._end(request_id, timed_out=time.monotonic() - began >= timeout)}
         )
         with self._output.open("rb") as output:
             output.seek(before)

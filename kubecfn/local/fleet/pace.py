@@ -8,8 +8,3 @@ from kubecfn.local.clock import Clock
 def simulated_seconds(clock: Clock, real: float) -> float:
     """Return how many simulated seconds pass in so many real ones; a clock without a speed is real time."""
     return real * float(getattr(clock, "speed", 1.0))
-
-
-def real_seconds(clock: Clock, simulated: float) -> float:
-    """Return how many real seconds so many simulated ones take."""
-    return simulated / float(getattr(clock, "speed", 1.0))
