@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kubecfn.errors import KubecfnError
 from kubecfn.local.embedded import EmbeddedAws
+from kubecfn.local.recorder import Recorded
 from kubecfn.ready import Ready
 
 # Functions are woken by events and work beside the stack operation: so long, in real seconds, they may take to follow.
@@ -129,10 +131,16 @@ def proof(cloud: EmbeddedAws) -> tuple[tuple[str, str], ...]:
         ("… by operator, nodes, functions", f"{roles['operator']}, {roles['node']}, {roles['function']}"),
         ("instances whose user data ran", str(len(launched))),
         ("signals that nodes sent", f"{sent['SUCCESS']} success, {sent['FAILURE']} failure"),
-        ("calls refused by IAM policies", str(len(refused))),
+        ("calls refused by IAM policies", _named(refused)),
         ("left in the account", ", ".join(f"{count} {what}" for what, count in left.counted.items()) or "0"),
         ("kept on purpose", "the artifact bucket, its key and its stack: shared by an account's clusters"),
     )
+
+
+def _named(calls: Sequence[Recorded]) -> str:
+    """Return how many there were and which."""
+    which = sorted({f"{one.call.service}:{one.call.operation} by {one.call.caller.split('/', 1)[-1]}" for one in calls})
+    return ", ".join([str(len(calls)), *which])
 
 
 def _role_kind(caller: str) -> str:
