@@ -5,18 +5,20 @@ from __future__ import annotations
 import base64
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from kubecfn.etcd import quorum, starting
 from kubecfn.etcd.view import Decision, Machine, Say, Start, Verdict
-from kubecfn.rehearsal.writer import Writer
+from kubecfn.rehearsal.record import Outcome, Write
+from kubecfn.rehearsal.writer import Checked, Writer
 from lambdas.controller_lifecycle.decision import decide
 from lambdas.controller_lifecycle.facts import Do
 from tests.etcd.broken import instead, seeing
-from tests.soak.foundings import found
+from tests.soak.foundings import _judge, found
 from tests.soak.interleavings import Rules, play
-from tests.soak.replacements import live
+from tests.soak.replacements import _read_back, live
 from tests.support.real_etcd import EtcdCluster
 
 
@@ -130,6 +132,39 @@ def test_an_agent_that_founds_whenever_nobody_answers_is_caught(monkeypatch):
     monkeypatch.setattr("member.loop.starting.start", hasty)
 
     assert any(found(seed).flaw for seed in range(10))
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ([("found", 1, "i-a"), ("found", 1, "i-b")], "exactly once"),
+        ([("found", 1, "i-a"), ("restore", 2, "i-b")], "exactly once"),
+        ([("restore", 1, "i-a")], "exactly once"),
+        ([], "exactly once"),
+        ([("found", 1, "i-a"), ("join", 1, "i-b")], "the voters are"),
+    ],
+)
+def test_a_founding_is_judged_by_what_was_made_and_who_votes(made, words):
+    """Two foundings, a restore in place of one, none, or an instance that is no voter: each is a flaw."""
+    branch = SimpleNamespace(members={1: SimpleNamespace(name="i-a", learner=False)})
+    world = SimpleNamespace(made=made, nodes={"i-a": None, "i-b": None}, serving=lambda: [branch], lost=list)
+
+    assert words in _judge(world, in_time=True)
+
+
+@pytest.mark.parametrize(
+    ("checked", "words"),
+    [
+        (Checked(2), ""),
+        (Checked(2, lost=(Write(7, 0, 1, Outcome.OK),)), "1 acknowledged writes are lost, the first is number 7"),
+        (Checked(2, unexplained=("key",)), "nobody made"),
+        (Checked(2, duplicated=1), ""),
+    ],
+)
+def test_what_reading_back_found_becomes_the_flaw_of_a_life(checked, words):
+    """Lost and unexplained entries fail a life; a write done twice because its answer was lost does not."""
+    assert words in _read_back(checked)
+    assert bool(words) == bool(_read_back(checked))
 
 
 def test_real_members_are_replaced_and_nothing_acknowledged_is_lost():
