@@ -36,6 +36,7 @@ class Instance:
     entry: str = "none"
     named: bool = False
     up: bool = False
+    up_since: float = 0.0
     down_since: float = 0.0
     hook_since: float = -1.0
     beat: float = 0.0
@@ -137,7 +138,8 @@ class Fleet:
         if one.entry == "voter" and one.up and sum(other.up for other in left) < 1 + (len(self.voters) - 1) // 2:
             raise Refused("unhealthy cluster")
         seen = sum(other.up or other.down_since >= looked for other in left)
-        if one.entry == "voter" and one.up and seen < self.size:
+        served = one.up and one.up_since <= looked
+        if one.entry == "voter" and served and seen < self.size:
             self.wrong(f"the removal of {name} leaves {seen} of {self.size} healthy voters")
         if one.state == "running":
             self.wrong(f"{name} is removed although it is to stay")
@@ -155,6 +157,13 @@ class Fleet:
         able = [one.name for one in self.voters if one.up]
         if self.leader not in able:
             self.leader = self.chance.choice(able) if able and self.has_quorum else ""
+
+    def serves(self, name: str) -> None:
+        """Let an etcd process run."""
+        one = self.instances[name]
+        if not one.up:
+            one.up, one.up_since = True, self.now
+        self.elect()
 
     def dies(self, name: str) -> None:
         """End an etcd process."""

@@ -154,7 +154,8 @@ def _joins(world: Play, one: Instance, seen: Cluster) -> Program:
         elif one.entry == "learner" and not one.up:
             yield world.chance.uniform(0.5, 4)
             if one.entry == "learner" and one.state != "terminated" and not world.happens(0.1):
-                one.up, one.named = True, True
+                one.named = True
+                fleet.serves(one.name)
         elif one.entry == "learner" and world.rules.may_promote(seen, one.name).say is Say.YES:
             fleet.promote(one.name)
     except Refused:
@@ -322,6 +323,5 @@ def misfortune(world: Play) -> Program:
 def comes_back(world: Play, one: Instance) -> Program:
     """Let an etcd go on, unless it was removed or its instance is gone meanwhile."""
     if one.state != "terminated" and one.entry != "none" and one.machine is not Machine.TERMINATED:
-        one.up = True
-        world.fleet.elect()
+        world.fleet.serves(one.name)
     yield from ()
