@@ -12,7 +12,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from kubecfn.etcd.quorum import quorum
+from kubecfn.etcd.quorum import SILENCE, quorum
 from kubecfn.etcd.view import Cluster, Machine, Member
 
 Program = Generator[float, None, None]
@@ -36,7 +36,6 @@ class Instance:
     entry: str = "none"
     named: bool = False
     up: bool = False
-    up_since: float = 0.0
     down_since: float = 0.0
     hook_since: float = -1.0
     beat: float = 0.0
@@ -129,18 +128,25 @@ class Fleet:
         self.note(f"{name} is promoted", "promoted")
         self._judge(f"the promotion of {name}")
 
-    def remove(self, name: str, looked: float) -> None:
-        """Remove a member, as etcd allows it (server.go, mayRemoveMember); judge whoever asks by what it could see then."""
+    def remove(self, name: str, looked: float, saw: Member) -> None:
+        """Remove a member, as etcd allows it (server.go, mayRemoveMember).
+
+        Args:
+            name: whom.
+            looked: when whoever asks looked; judged by what was so then.
+            saw: what it saw of this member; it cannot know that one which it could not reach served others.
+        """
         one = self.instances[name]
         if not self.has_quorum:
             raise Refused("no quorum")
         left = [other for other in self.voters if other is not one]
         if one.entry == "voter" and one.up and sum(other.up for other in left) < 1 + (len(self.voters) - 1) // 2:
             raise Refused("unhealthy cluster")
-        seen = sum(other.up or other.down_since >= looked for other in left)
-        served = one.up and one.up_since <= looked
-        if one.entry == "voter" and served and seen < self.size:
-            self.wrong(f"the removal of {name} leaves {seen} of {self.size} healthy voters")
+        stay = sum(other.up or other.down_since >= looked for other in left)
+        if one.entry == "voter" and saw.healthy and stay < self.size:
+            self.wrong(f"the removal of {name} leaves {stay} of {self.size} healthy voters")
+        if one.entry == "voter" and not saw.healthy and saw.silent < SILENCE:
+            self.wrong(f"{name} is removed after {saw.silent:.0f} s of silence")
         if one.state == "running":
             self.wrong(f"{name} is removed although it is to stay")
         one.entry, one.up, one.named = "none", False, False
@@ -161,8 +167,7 @@ class Fleet:
     def serves(self, name: str) -> None:
         """Let an etcd process run."""
         one = self.instances[name]
-        if not one.up:
-            one.up, one.up_since = True, self.now
+        one.up = True
         self.elect()
 
     def dies(self, name: str) -> None:

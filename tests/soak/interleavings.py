@@ -203,7 +203,7 @@ def function(world: Play) -> Program:
                 yield 30.0  # its lease runs out
                 world.busy = False
                 return
-            act(world, step, looked)
+            act(world, step, looked, seen)
         if not any(step.watch or step.do in (Do.MOVE, Do.REMOVE) for step in steps):
             break
         yield world.chance.uniform(2, 5)
@@ -222,14 +222,14 @@ def facts(world: Play, seen: Cluster) -> Facts:
     return Facts(seen, leavers, saved=True, unsaved=unsaved, budget=BUDGET)
 
 
-def act(world: Play, step: Step, looked: float) -> None:
-    """Do one step, decided by a look at that time; what etcd does not answer may have been done or not."""
+def act(world: Play, step: Step, looked: float, seen: Cluster) -> None:
+    """Do one step, decided by a look at that time, which saw this; what etcd does not answer may have been done or not."""
     fleet = world.fleet
     try:
         if step.do is Do.MOVE and fleet.instances[step.target].up and fleet.has_quorum:
             fleet.leader = step.target
         elif step.do is Do.REMOVE and not world.happens(0.05):
-            fleet.remove(step.member, looked)
+            fleet.remove(step.member, looked, next(one for one in seen.members if one.id == step.member))
     except Refused:
         return
     if step.do in (Do.CONTINUE, Do.ABANDON):

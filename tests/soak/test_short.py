@@ -55,6 +55,10 @@ BROKEN = {
         Rules(decide=lambda facts: with_rule(instead(R, "a replacement comes first"), facts)),
         "healthy voters",
     ),
+    "removes on a mere flicker": (
+        Rules(decide=lambda facts: with_rule(instead(R, "has been silent"), facts)),
+        "s of silence",
+    ),
     "never removes anybody": (Rules(decide=changed(REMOVE=None)), "not settled after"),
     "never ends who is retained": (Rules(decide=changed(TERMINATE=None)), "not settled after"),
     "ends who is retained before its member is removed": (
