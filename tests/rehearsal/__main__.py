@@ -50,6 +50,7 @@ def _before_walls(only: tuple[str, ...], *, speed: float, keep: bool) -> int:
     for release in (ETCD, OLDER_ETCD):
         with console.status(f"Making the machine image with etcd {release}; the first one takes a minute or two …"):
             image(BUILD, release, lambda line: console.print(line, markup=False))
+    isolation.sweep_after_the_killed(BUILD / "rehearsal")
     arguments = [*only, "--speed", str(speed), *(["--keep"] if keep else [])]
     return isolation.run_inside("tests.rehearsal", arguments, BUILD / "rehearsal" / f"run-{os.getpid()}")
 
@@ -59,7 +60,9 @@ def _behind_walls(run: Path, only: tuple[str, ...], *, speed: float, keep: bool)
     console = Console(highlight=False, soft_wrap=True)
     played = play(only or tuple(SCENARIOS), run, BUILD, console, speed)
     console.print(played.table())
-    (BUILD / "rehearsal" / "measured.json").write_text(json.dumps(played.measured, indent=2) + "\n")
+    # Part of a run is no measurement of the whole: it neither stands for one nor takes the last one's place.
+    if not only:
+        (BUILD / "rehearsal" / "measured.json").write_text(json.dumps(played.measured, indent=2) + "\n")
     if keep or not played.good:
         kept = BUILD / "rehearsal" / "kept"
         shutil.rmtree(kept, ignore_errors=True)

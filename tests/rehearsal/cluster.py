@@ -161,7 +161,7 @@ def opened(folder: Path, build: Path, hub: Hub, *, etcd: tuple[str, ...], speed:
     (folder / "aws").mkdir(parents=True)
     images = {release: image(build, release) for release in etcd}
     released: dict[str, str] = {}
-    machines = NspawnMachines(hub, folder / "instances", lambda ami: images[released[ami]])
+    machines = NspawnMachines(hub, folder.parent.name, folder / "instances", lambda ami: images[released[ami]])
     cloud = EmbeddedAws(
         region=REGION, clock=ScaledClock(speed), workdir=folder / "aws", machines=machines, host=hub.gate
     )

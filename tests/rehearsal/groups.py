@@ -37,11 +37,11 @@ def freeze(name: str, *, frozen: bool) -> None:
         (ROOT / group / "cgroup.freeze").write_text("1" if frozen else "0")
 
 
-def remove(name: str = "") -> list[str]:
-    """Remove an instance's groups, or with no name those of every instance of a run that is over; return what stays."""
+def remove(name: str) -> list[str]:
+    """Remove an instance's groups, or those of every instance of a run that is over (``RUN-*``); return what stays."""
     stays = []
     for hierarchy in hierarchies():
-        for group in hierarchy.glob(f"{PREFIX}{name or '*'}"):
+        for group in hierarchy.glob(f"{PREFIX}{name}"):
             for path in sorted(group.rglob("*"), key=lambda each: -len(each.parts)):
                 if path.is_dir():
                     with contextlib.suppress(OSError):

@@ -72,10 +72,17 @@ def sweep(run: Path) -> None:
     """Remove what namespaces do not take with them: the folder and the control groups."""
     shutil.rmtree(run, ignore_errors=True)
     end = time.monotonic() + 10
-    while (left := groups.remove()) and time.monotonic() < end:
+    while (left := groups.remove(f"{run.name}-*")) and time.monotonic() < end:
         time.sleep(0.1)
     for line in left:
         sys.stderr.write(f"left behind: {line}\n")
+
+
+def sweep_after_the_killed(runs: Path) -> None:
+    """Remove what runs left that were killed before they could; one that goes on is left alone."""
+    for run in runs.glob("run-*"):
+        if not Path("/proc", run.name.removeprefix("run-")).exists():
+            sweep(run)
 
 
 def inside() -> Path | None:

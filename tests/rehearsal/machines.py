@@ -60,15 +60,22 @@ class NspawnMachines:
 
     Args:
         hub: the network they are plugged into.
+        run: names the run among others on this machine.
         disks: a folder on a real disk; what instances wrote stays there until the run is over.
         image: what an image id stands for.
         environment: more for every process of every instance, e.g. a shorter patience.
     """
 
     def __init__(
-        self, hub: Hub, disks: Path, image: Callable[[str], Image], environment: Mapping[str, str] | None = None
+        self,
+        hub: Hub,
+        run: str,
+        disks: Path,
+        image: Callable[[str], Image],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._hub = hub
+        self._run = run
         self._disks = disks
         self._image = image
         self._environment = dict(environment or {})
@@ -123,11 +130,11 @@ class NspawnMachines:
 
     def pause(self, instance_id: str) -> None:
         """Stop every process where it stands."""
-        groups.freeze(self._machines[instance_id].name, frozen=True)
+        groups.freeze(self._group(self._machines[instance_id]), frozen=True)
 
     def resume(self, instance_id: str) -> None:
         """Let a paused instance go on."""
-        groups.freeze(self._machines[instance_id].name, frozen=False)
+        groups.freeze(self._group(self._machines[instance_id]), frozen=False)
 
     def cut(self, instance_id: str) -> None:
         """Take it off the network; it goes on."""
@@ -195,6 +202,9 @@ class NspawnMachines:
 
     # how
 
+    def _group(self, machine: _Machine) -> str:
+        return f"{self._run}-{machine.name}"
+
     def _configure(self, machine: _Machine, endpoint: str) -> None:
         """Write what DHCP and the image pipeline would have left on the disk."""
         etc = machine.folder / "upper/etc"
@@ -213,7 +223,7 @@ class NspawnMachines:
             subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(root)], check=True)
             namespace = self._hub.plug(machine.name, instance.private_ip, instance.mac)
             self._metadata.serve(instance.private_ip, machine.imds)
-            joins = " && ".join(f"echo $$ > {path}/cgroup.procs" for path in groups.make(machine.name))
+            joins = " && ".join(f"echo $$ > {path}/cgroup.procs" for path in groups.make(self._group(machine)))
             command = _nspawn(root, namespace, instance)
             with (machine.folder / "console").open("ab") as console:
                 machine.booted = time.monotonic()
@@ -232,7 +242,7 @@ class NspawnMachines:
             with contextlib.suppress(subprocess.CalledProcessError):
                 self._hub.cut(machine.name)
             with contextlib.suppress(OSError):
-                groups.freeze(machine.name, frozen=False)  # a frozen process does not end
+                groups.freeze(self._group(machine), frozen=False)  # a frozen process does not end
             first = _first_process(machine.nspawn)
             for pid in (first, machine.nspawn.pid if machine.nspawn.poll() is None else 0):
                 with contextlib.suppress(ProcessLookupError):
@@ -242,7 +252,7 @@ class NspawnMachines:
             machine.nspawn = None
             self._metadata.forget(machine.instance.private_ip)
             self._hub.unplug(machine.name)
-            _patiently(lambda: not groups.remove(machine.name))
+            _patiently(lambda: not groups.remove(self._group(machine)))
             subprocess.run(["umount", "--lazy", str(machine.root)], check=False, capture_output=True)
 
     def _scrap(self, machine: _Machine) -> None:
@@ -265,7 +275,8 @@ def _nspawn(root: Path, namespace: str, instance: Instance) -> list[str]:
         "--resolv-conf=off",
         "--timezone=off",
         "--link-journal=no",
-        "--console=pipe",
+        # Not "pipe": without a terminal there is no /dev/console, and what units write on it is lost.
+        "--console=read-only",
     ]
 
 
