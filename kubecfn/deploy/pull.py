@@ -1,6 +1,6 @@
 """The cluster's keys back from the artifact bucket, for an operator on another machine.
 
-The stack says which bundle its controllers run from; only those bytes are taken. Nothing is written here: the keys
+The stack says which bundle its controllers run from and which certificate its functions show; only those bytes are taken. Nothing is written here: the keys
 stay in memory until `kubecfn.pki.restore` has judged them.
 """
 
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tarfile
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from kubecfn.deploy.aws import Aws, code_of, doing
@@ -24,7 +26,7 @@ _LONGEST_KEY = 1 << 20
 
 
 def pull(aws: Aws, stack: str, cluster: str) -> dict[str, PemFile]:
-    """Return the keys and certificates of the bundle that the stack's controllers run from.
+    """Return the keys and certificates that the stack's controllers run from and its functions show.
 
     Args:
         aws: where the stack is.
@@ -32,14 +34,25 @@ def pull(aws: Aws, stack: str, cluster: str) -> dict[str, PemFile]:
         cluster: the cluster's name, under which its artifacts are.
 
     Returns:
-        Files by absolute path on the node without the leading slash, as `kubecfn.pki.bundle_files` gives them.
+        Files by absolute path on the node without the leading slash, as `kubecfn.pki.bundle_files` gives them; the
+        functions' below the same folder.
 
     Raises:
         StackError: there is no such stack, or it was not made by kubecfn.
         AwsError: AWS refuses, or the bundle is gone or is not what the stack names.
     """
-    bucket, digest = _named_by(aws, stack)
+    named = _named_by(aws, stack)
+    bucket = named["ArtifactBucket"]
+    digest = named["ControllerBundleSha256"]
     key = f"{cluster}/controller/controller-{digest}.tar.gz"
+    files = keys_in(_verified(aws, bucket, key, digest), f"s3://{bucket}/{key}")
+    if digest := named.get("EtcdClientSha256", ""):  # a stack of before functions spoke to etcd has none
+        key = f"{cluster}/functions/etcd-client-{digest}.json"
+        files |= client_in(_verified(aws, bucket, key, digest), f"s3://{bucket}/{key}")
+    return files
+
+
+def _verified(aws: Aws, bucket: str, key: str, digest: str) -> bytes:
     data = _object(aws, bucket, key)
     found = hashlib.sha256(data).hexdigest()
     if found != digest:
@@ -48,11 +61,11 @@ def pull(aws: Aws, stack: str, cluster: str) -> dict[str, PemFile]:
             code="HashMismatch",
             remedy="Find out who wrote it (its versions and CloudTrail say). " + _COPY,
         )
-    return keys_in(data, f"s3://{bucket}/{key}")
+    return data
 
 
-def _named_by(aws: Aws, name: str) -> tuple[str, str]:
-    """Return the bucket and the SHA-256 of the controllers' bundle."""
+def _named_by(aws: Aws, name: str) -> Mapping[str, str]:
+    """Return the stack's parameters: the bucket, and what is taken from it by its SHA-256."""
     stack = read_stack(aws, name)
     if not stack.stands:
         raise StackError(
@@ -60,13 +73,12 @@ def _named_by(aws: Aws, name: str) -> tuple[str, str]:
             f"(its state is {stack.state.value}).",
             remedy="Check the name, the region and the profile; for a new cluster run `kubecfn keys make`.",
         )
-    bucket, digest = stack.parameters.get("ArtifactBucket"), stack.parameters.get("ControllerBundleSha256")
-    if not bucket or not digest:
+    if not all(stack.parameters.get(name) for name in ("ArtifactBucket", "ControllerBundleSha256")):
         raise StackError(
             f"The stack {name} has no parameters ArtifactBucket and ControllerBundleSha256: it is not a cluster of kubecfn's.",
             remedy="Check the name in the configuration.",
         )
-    return bucket, digest
+    return stack.parameters
 
 
 def _object(aws: Aws, bucket: str, key: str) -> bytes:
@@ -80,7 +92,7 @@ def _object(aws: Aws, bucket: str, key: str) -> bytes:
             if code_of(error) not in _ABSENT:
                 raise
             raise AwsError(
-                f"s3://{bucket}/{key}, from which the controllers run, is gone.",
+                f"s3://{bucket}/{key}, which the stack names, is gone.",
                 code=code_of(error),
                 remedy="Bring back its last version in the bucket before a controller is replaced. " + _COPY,
             ) from error
@@ -106,6 +118,26 @@ def keys_in(archive: bytes, source: str) -> dict[str, PemFile]:
             }
     except (tarfile.TarError, EOFError, OSError) as error:
         raise _unusable(source, f"it is not a whole archive ({error})") from error
+
+
+def client_in(text: bytes, source: str) -> dict[str, PemFile]:
+    """Return the functions' certificate and key for etcd, by the paths a set keeps them at.
+
+    Args:
+        text: JSON with PEM texts under ``cert`` and ``key``.
+        source: names it in errors.
+
+    Raises:
+        AwsError: it is no such thing.
+    """
+    try:
+        told = json.loads(text)
+        return {
+            f"{NODE_DIRECTORY}/etcd/lambda-client.crt": PemFile(told["cert"].encode()),
+            f"{NODE_DIRECTORY}/etcd/lambda-client.key": PemFile(told["key"].encode(), 0o600),
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unusable(source, f"it is no certificate with its key ({error!r})") from error
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, source: str) -> bytes:

@@ -1,12 +1,12 @@
-"""A set brought back from what its controllers were given, for the operator whose machine never had it.
+"""A set brought back from what its controllers and functions were given, for the operator whose machine never had it.
 
-What no bundle holds (the Lambdas' client, the administrator's certificate, the kubeconfig) is not here: `make` issues
-it anew from the authorities that are.
+What nobody in AWS holds (the administrator's certificate, the kubeconfig) is not here: `make` issues it anew from the
+authorities that are. So it does with the functions' client where it was not given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from kubecfn.pki.manifest import Manifest, PkiSpec
 from kubecfn.pki.soundness import Sound, UnsoundError, parse
 
 _READER = BUNDLE_READERS["controller"]
-RESTORED = tuple(item for item in ITEMS if all(_READER in file.readers for file in item.files))
+_NEEDED = tuple(item for item in ITEMS if all(_READER in file.readers for file in item.files))
+_WELCOME = tuple(item for item in ITEMS if all(file.readers for file in item.files))
 
 
 def restore(
@@ -58,13 +59,18 @@ def restore(
         else:
             listing = _manifest(sound, spec, now).with_files(ours).to_file()
             store.publish(directory, ours | {MANIFEST: listing}, {}, now)
-    return Report(made=tuple(item.name for item in RESTORED), resumed=resumed)
+    return Report(made=tuple(sound), resumed=resumed)
+
+
+def _items(paths: Collection[str]) -> tuple[Item, ...]:
+    """Return what is brought back: all that controllers have, and of the functions' what was given."""
+    return tuple(item for item in _WELCOME if item in _NEEDED or any(file.path in paths for file in item.files))
 
 
 def _by_path(files: Mapping[str, PemFile]) -> dict[str, PemFile]:
     """Return a bundle's files by their path below a set, in the layout's order."""
     given = {path.removeprefix(f"{NODE_DIRECTORY}/"): PemFile(file.data) for path, file in files.items()}
-    wanted = [file.path for item in RESTORED for file in item.files]
+    wanted = [file.path for item in _items(given) for file in item.files]
     missing = [path for path in wanted if path not in given]
     unknown = sorted(given.keys() - set(wanted))
     if missing:
@@ -83,7 +89,7 @@ def _by_path(files: Mapping[str, PemFile]) -> dict[str, PemFile]:
 def _sound(files: Mapping[str, PemFile]) -> dict[str, Sound]:
     """Return every item's certificate and key by its name, each judged with what it is made from."""
     found: dict[str, Sound] = {}
-    for item in RESTORED:
+    for item in _items(files):
         issuer = found[item.issuer][0] if item.issuer else None
         try:
             found[item.name] = parse(item, {file.path: files[file.path] for file in item.files}, issuer)
@@ -97,7 +103,7 @@ def _sound(files: Mapping[str, PemFile]) -> dict[str, Sound]:
 
 def _refuse_other_cluster(sound: Mapping[str, Sound], spec: PkiSpec) -> None:
     """Refuse authorities that name another cluster than the one they were asked for."""
-    for item in RESTORED:
+    for item in _NEEDED:
         owner = _owner(item, sound[item.name][0])
         if owner not in {None, spec.cluster}:
             raise FileError(
@@ -116,7 +122,7 @@ def _owner(item: Item, certificate: x509.Certificate | None) -> str | None:
 
 def _manifest(sound: Mapping[str, Sound], spec: PkiSpec, now: datetime) -> Manifest:
     """Begin a manifest that says what the authorities really are made of, whatever the configuration asks for now."""
-    key = sound[RESTORED[0].name][1]
+    key = sound[_NEEDED[0].name][1]
     assert key is not None, "the first item of every set is an authority"
     return Manifest.begin(PkiSpec(spec.cluster, spec.api_endpoint, key_type_of(key)), now)
 

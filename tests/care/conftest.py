@@ -101,7 +101,7 @@ class Cluster:
             self.s3.delete_object(Bucket=self.bucket, Key=one["Key"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def account(tmp_path_factory):
     """Serve an account with a cluster in it; its controllers are instances that run nothing."""
     keys = operator_keys(ACCOUNT)

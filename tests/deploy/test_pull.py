@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import tarfile
 
 import pytest
@@ -9,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from kubecfn.artifacts.archive import Entry, tar_gz
 from kubecfn.deploy.aws import Aws
-from kubecfn.deploy.pull import keys_in, pull
+from kubecfn.deploy.pull import client_in, keys_in, pull
 from kubecfn.errors import AwsError, StackError
 
 NODE = "etc/kubernetes/pki/"
@@ -144,3 +145,29 @@ def test_an_archive_that_would_do_harm_is_refused(data, said):
 def test_what_lies_outside_the_keys_place_is_not_looked_at():
     """A bundle's other entries, even odd ones, are neither read nor refused; keys are all that is wanted."""
     assert keys_in(archive(member("dev/null", tarfile.CHRTYPE), member(NODE + "etcd", tarfile.DIRTYPE)), "bundle") == {}
+
+
+CLIENT = json.dumps({"ca": "authority", "cert": "certificate", "key": "secret"}).encode()
+CLIENT_DIGEST = hashlib.sha256(CLIENT).hexdigest()
+
+
+def test_the_functions_certificate_is_pulled_with_the_keys():
+    """An operator on another machine who issued it anew would change every function that reaches etcd."""
+    objects = {
+        ("artifacts", KEY): BUNDLE,
+        ("artifacts", f"payments/functions/etcd-client-{CLIENT_DIGEST}.json"): CLIENT,
+    }
+    pulled = pull(aws(NAMED | {"EtcdClientSha256": CLIENT_DIGEST}, objects=objects), "payments", "payments")
+
+    assert pulled[f"{NODE}etcd/lambda-client.crt"].data == b"certificate"
+    assert (pulled[f"{NODE}etcd/lambda-client.key"].data, pulled[f"{NODE}etcd/lambda-client.key"].mode) == (
+        b"secret",
+        0o600,
+    )
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"cert": "c"}', b'{"cert": 1, "key": 2}', b"\xff"])
+def test_what_is_no_certificate_is_refused(text):
+    """One sentence that names the object."""
+    with pytest.raises(AwsError, match=r"s3://b/k is no bundle of kubecfn's: it is no certificate"):
+        client_in(text, "s3://b/k")

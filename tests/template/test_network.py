@@ -123,13 +123,21 @@ def test_controllers_are_open_to_no_network(mixed):
         assert all("Fn::GetAtt" in source for source in _sources(mixed, group))
 
 
-def test_etcd_is_open_to_controllers_alone(mixed):
-    """No worker reaches etcd's ports."""
+def test_etcd_is_open_to_controllers_and_the_functions_that_ask_it_alone(mixed):
+    """No worker reaches etcd's ports; functions reach its clients' port and not its peers'."""
     rules = mixed.of_type("EC2::SecurityGroupIngress").values()
-    to_etcd = [rule for rule in rules if rule.get("FromPort", 0) <= 2379 <= rule.get("ToPort", -1)]
+    open_to = {
+        port: {
+            (rule["SourceSecurityGroupId"]["Fn::GetAtt"][0], rule["GroupId"]["Fn::GetAtt"][0])
+            for rule in rules
+            if rule.get("FromPort", 0) <= port <= rule.get("ToPort", -1)
+        }
+        for port in (2379, 2380)
+    }
 
-    assert [r["SourceSecurityGroupId"] for r in to_etcd] == [{"Fn::GetAtt": ["ControllerSecurityGroup", "GroupId"]}]
-    assert [r["GroupId"] for r in to_etcd] == [{"Fn::GetAtt": ["ControllerSecurityGroup", "GroupId"]}]
+    controllers = ("ControllerSecurityGroup", "ControllerSecurityGroup")
+    functions = ("EtcdFunctionsSecurityGroup", "ControllerSecurityGroup")
+    assert open_to == {2379: {controllers, functions}, 2380: {controllers}}
 
 
 @pytest.mark.parametrize(
