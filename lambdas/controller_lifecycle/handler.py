@@ -30,12 +30,17 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, int]:
     waiting = aws.waiting_in(settings.group)
     found = leaving(event, settings.hook, waiting)
     going = is_going(aws.stack_status(settings.stack))
+    if not going and waiting and not found.ignored:
+        done = _alone(aws, settings, Invocation(context), context.aws_request_id)
+        going = is_going(aws.stack_status(settings.stack))
+        if not going:
+            return done
+        # The stack's deletion began while this run waited for something that will not come any more.
+        found = leaving({}, settings.hook, aws.waiting_in(settings.group))
     if going:
         _end_retained(aws, settings.group, going)
     elif not waiting and not found.ignored:
         say("ignore", f"there is no group {settings.group}")
-    elif not found.ignored:
-        return _alone(aws, settings, Invocation(context), context.aws_request_id)
     return settle(
         aws, settings.hook, found, lambda one: Verdict(Answer.CONTINUE, f"{going}: {one.instance} goes with it")
     )
@@ -57,6 +62,6 @@ def _alone(aws: Aws, settings: Settings, span: Invocation, holder: str) -> dict[
         return {"busy": 1}
     try:
         eyes = Eyes(aws, reached, settings, Silence(span.monotonic), reached.forgotten())
-        return run(eyes, Hands(aws, reached, settings), span)
+        return run(eyes, Hands(aws, reached, settings), span, lambda: is_going(aws.stack_status(settings.stack)))
     finally:
         reached.store.release(LEASE, holder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -74,8 +75,14 @@ class Course:
         return changed
 
 
-def run(eyes: Eyes, hands: Hands, span: Span) -> dict[str, int]:
+def run(eyes: Eyes, hands: Hands, span: Span, going: Callable[[], str] = str) -> dict[str, int]:
     """Return what was done.
+
+    Args:
+        eyes: how to look.
+        hands: how to act.
+        span: the time there is.
+        going: why the whole stack goes, or nothing: then nothing is waited for.
 
     Raises:
         ExceptionGroup: of what failed or was abandoned; every instance had its turn.
@@ -96,7 +103,7 @@ def run(eyes: Eyes, hands: Hands, span: Span) -> dict[str, int]:
         waiting = sum(step.do in (Do.WAIT, Do.BACKUP) for step in steps)
         if not changed and not any(step.watch or step.instance in course.failed for step in steps):
             break
-        if span.left() < RESERVE:
+        if span.left() < RESERVE or going():
             break
         if not changed or all(before.get(step.instance) is step.do for step in changed):
             span.pause(PAUSE)

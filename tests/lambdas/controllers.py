@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kubecfn.etcd.client import EtcdError
@@ -39,6 +40,7 @@ class Controllers:
     beats: list[str] = field(default_factory=list)
     invoked: list[dict] = field(default_factory=list)
     refuse_discovery: bool = False
+    on_beat: Callable[[], object] = lambda: None
 
     def service(self, _world):
         """Answer what functions ask of auto scaling, EC2, CloudFormation and Lambda."""
@@ -100,6 +102,7 @@ class Controllers:
         """Note that a hook is kept waiting."""
         self._waiting(call)
         self.beats.append(call.params["InstanceId"])
+        self.on_beat()
         return {}
 
     def _waiting(self, call):

@@ -1,6 +1,7 @@
 """The packed function beside real etcd: what leaves, what is collected, and what stops it."""
 
 import json
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -236,6 +237,25 @@ def test_without_quorum_nothing_is_removed_the_hook_is_kept_and_in_the_end_aband
     assert did(said)[-1] == ("terminate", A)
     assert controllers.told[1:] == [(A, "terminate")]
     assert names(cluster, B) == [B]
+
+
+def test_a_deletion_that_begins_while_a_run_waits_is_noticed_by_that_run(etcd, world, settings, run):
+    """Functions run one event at a time: whoever waited on for a quorum would hold up the whole stack's deletion."""
+    _, controllers, _ = world
+    cluster = etcd(A, B, i_0000000a=WAITS)
+    cluster[B].kill()
+    beaten = threading.Event()
+    begins = threading.Thread(target=lambda: beaten.wait(30) and setattr(controllers, "status", "DELETE_IN_PROGRESS"))
+    begins.start()
+    controllers.on_beat = beaten.set
+
+    outcome, said = run(settings(cluster), seconds=300)
+    beaten.set()
+    begins.join()
+
+    assert outcome.startswith("result ")
+    assert did(said)[-1] == ("CONTINUE", A)
+    assert controllers.told == [(A, "CONTINUE")]
 
 
 def test_alarms_are_said_and_a_corrupt_copy_freezes_every_change(etcd, world, settings, run):
