@@ -305,6 +305,28 @@ def test_what_blocks_can_be_left_in_the_account_and_is_named(operator):
     assert any("NodeLogGroup" in one.what for one in deleted.left)
 
 
+def test_what_a_cluster_that_never_stood_had_written_is_in_nobodys_way(operator):
+    """A creation that fails after etcd was founded leaves a bucket that CloudFormation cannot delete: it stays, another is made."""
+    operator.nodes.verdict = "FAILURE"
+    when(operator, "Controllers: create in progress", lambda: write_an_object(operator))
+    with pytest.raises(StackError, match="ROLLBACK_FAILED"):
+        operator.apply()
+    operator.nodes.verdict = "SUCCESS"
+
+    operator.apply()
+
+    assert operator.stacks() == {"payments": "CREATE_COMPLETE"}
+    names = [one["Name"] for one in operator.aws.client("s3").list_buckets()["Buckets"] if "backup" in one["Name"]]
+    assert len(names) == 2
+
+
+def write_an_object(operator):
+    s3 = operator.aws.client("s3")
+    for one in s3.list_buckets()["Buckets"]:
+        if "backup" in one["Name"]:
+            s3.put_object(Bucket=one["Name"], Key="etcd/cluster.json", Body=b"{}")
+
+
 def test_a_creation_that_is_running_can_be_deleted(operator):
     """CREATE_IN_PROGRESS can be deleted: CloudFormation stops and takes back what it made."""
     operator.nodes.verdict = None
