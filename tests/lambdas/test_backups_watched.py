@@ -197,6 +197,7 @@ def test_defrag_shrinks_one_member_and_refuses_what_is_not_safe(world, bucket, a
 
     bucket.store.release("members", "another")
     cluster[C].kill()
+    cluster.serves(B)
     refused, _ = ask({"ask": "defrag", "instance": B})
     cluster[C].start()
     cluster.serves(C)
