@@ -13,8 +13,8 @@ from kubecfn.config import load_text
 from kubecfn.demo.acts import change_and_roll, create, delete, fail_and_roll_back, plan_without_change
 from kubecfn.demo.disasters import back_up, judge, kill_the_leader, lose_all
 from kubecfn.demo.eyes import Eyes, eyes
+from kubecfn.demo.proof import proof
 from kubecfn.demo.stage import Act, Stage, Summary, logs_kept
-from kubecfn.demo_proof import proof
 from kubecfn.deploy.aws import connect
 from kubecfn.deploy.progress import Kind, Progress, Reporter
 from kubecfn.deploy.workspace import write_file

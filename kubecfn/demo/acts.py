@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kubecfn.demo.eyes import Eyes
+from kubecfn.demo.proof import remains, signals, tamper_with_bundle
 from kubecfn.demo.stage import Stage
-from kubecfn.demo_proof import remains, signals, tamper_with_bundle
 from kubecfn.deploy.delete import delete as remove
 from kubecfn.deploy.explain import html, lines
 from kubecfn.deploy.progress import Kind, Progress

@@ -11,7 +11,7 @@ from typing import Any
 
 from kubecfn.config import Config, found_from, load_text
 from kubecfn.config.found import domain_of
-from kubecfn.demo_proof import wait_until_dns_names
+from kubecfn.demo.proof import wait_until_dns_names
 from kubecfn.deploy.apply import Outcome
 from kubecfn.deploy.apply import apply as make_it_so
 from kubecfn.deploy.apply import plan as make_plan

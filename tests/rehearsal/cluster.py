@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from kubecfn.config import Config, load_text
-from kubecfn.demo_proof import remains
+from kubecfn.demo.proof import remains
 from kubecfn.deploy.apply import Outcome, apply
 from kubecfn.deploy.aws import connect
 from kubecfn.deploy.delete import delete

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from kubecfn.demo_proof import signals, wait_until_dns_names
+from kubecfn.demo.proof import signals, wait_until_dns_names
 
 from .cluster import NAME, Cluster, DidNotHappenError, network, opened, until
 from .hub import Hub
