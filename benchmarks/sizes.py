@@ -17,7 +17,7 @@ from kubecfn.template import build, emit
 
 CONFIGURATIONS = Path("config")
 DEFAULT = "minimal-public.yaml"
-TEMPLATE, USER_DATA, ZIP = 62_500, 2_048, 40 * 1024
+TEMPLATE, USER_DATA, ZIP = 51_200, 2_048, 40 * 1024
 
 
 def rows() -> Iterator[Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,12 +9,8 @@ from typing import Any
 from kubecfn.care.choose import Choice, in_order
 from kubecfn.deploy.aws import Aws, doing
 from kubecfn.errors import AwsError
-from kubecfn.etcd import objects
+from kubecfn.etcd import keys, objects
 from kubecfn.etcd.store import Store, StoreError
-
-_PREFIXES = ("snapshots/", "daily/")
-# A daily copy keeps the end of its original's key.
-_KEY = re.compile(r"(\d{6})[/-](\d{19})-(i-[0-9a-z]+)\.db$")
 
 
 @contextmanager
@@ -53,12 +48,13 @@ def choices(aws: Aws, bucket: str) -> tuple[Choice, ...]:
     """
     s3 = aws.client("s3")
     with reading(f"listing the snapshots in s3://{bucket}"):
-        entries = [entry for prefix in _PREFIXES for entry in objects.listed(s3, bucket, prefix)]
+        entries = [entry for prefix in (keys.SNAPSHOTS, keys.DAILY) for entry in objects.listed(s3, bucket, prefix)]
     return in_order(choice for choice in map(_choice, entries) if choice)
 
 
 def _choice(entry: dict[str, Any]) -> Choice | None:
-    found = _KEY.search(entry["Key"])
+    found = keys.named(entry["Key"])
     if found is None:
         return None
-    return Choice(entry["Key"], int(found[1]), int(found[2]), int(entry["Size"]), entry["LastModified"], found[3])
+    epoch, revision, instance = found
+    return Choice(entry["Key"], epoch, revision, int(entry["Size"]), entry["LastModified"], instance)

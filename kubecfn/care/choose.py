@@ -14,11 +14,11 @@ from typing import Any
 
 from kubecfn.care.words import instant, since, size
 from kubecfn.errors import WrongUseError
+from kubecfn.etcd import keys
 from kubecfn.etcd.snapshots import Snapshot
 
 COLUMNS = ("age", "taken", "epoch", "revision", "size", "kind", "key")
 NEWEST = "newest"
-_DAILY = "daily/"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Choice:
     @property
     def daily(self) -> bool:
         """Whether it is a daily copy, which outlives the others."""
-        return self.key.startswith(_DAILY)
+        return self.key.startswith(keys.DAILY)
 
     @property
     def snapshot(self) -> Snapshot:

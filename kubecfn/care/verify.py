@@ -20,7 +20,7 @@ from kubecfn.care.choose import chosen
 from kubecfn.care.proof import Claims, Sums, damage, foreign, unproven
 from kubecfn.care.where import Where
 from kubecfn.care.words import size
-from kubecfn.deploy.aws import Aws, code_of, doing
+from kubecfn.deploy.aws import NO_OBJECT, Aws, code_of, doing
 from kubecfn.deploy.progress import Kind, Progress, Reporter, silent
 from kubecfn.errors import FileError, KubecfnError
 
@@ -29,7 +29,6 @@ _PIECE = 1 << 20
 _WORTH_TELLING = 16 << 20
 _SPARE = 64 << 20
 _ETCDUTL_SECONDS = 600
-_ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
 _CHOOSE = "Choose another with: kubecfn backup list"
 
 
@@ -127,7 +126,7 @@ def _open(aws: Aws, bucket: str, key: str) -> Any:
         try:
             return aws.client("s3").get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=aws.account)
         except ClientError as error:
-            if code_of(error) not in _ABSENT:
+            if code_of(error) not in NO_OBJECT:
                 raise
             raise DamagedError(f"There is no snapshot {key} in s3://{bucket}.", remedy=_CHOOSE) from error
 

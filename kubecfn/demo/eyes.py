@@ -19,7 +19,7 @@ from kubecfn.etcd.quorum import settled
 from kubecfn.etcd.view import Machine, Say
 from kubecfn.local.embedded import EmbeddedAws
 from kubecfn.rehearsal.live import Screen, last_decision
-from kubecfn.rehearsal.record import Operation, Phase, Recorder, Run, Stall
+from kubecfn.rehearsal.record import Operation, Phase, Recorder, Run
 from kubecfn.rehearsal.watch import Seen, Watcher
 from kubecfn.rehearsal.writer import Checked, Writer
 
@@ -115,11 +115,6 @@ class Eyes:
 
         self.wait_until("The cluster settles", holds)
 
-    def stall(self, kind: str) -> Stall | None:
-        """Return the longest stall of the last operation of a kind."""
-        operation = next((one for one in reversed(self.run().operations) if one.kind == kind), None)
-        return self.writer.stall(operation.begun, operation.ended) if operation else None
-
     def check(self, restored_from: tuple[int, ...]) -> Checked:
         """Stop writing, read everything back and compare."""
         self.writer.stop()
@@ -199,7 +194,6 @@ def eyes(cloud: EmbeddedAws, machines: Consoles, keys: Path, group: str, every: 
 
 def _identity(keys: Path) -> ssl.SSLContext:
     """Return the functions' identity: on this machine their certificate is there, and etcd is on loopback."""
-    given = pki.lambda_client(keys)
-    assert given.certificate.data, "it was made before"
+    pki.lambda_client(keys)  # refuses what is missing, not sound or has ended
     folder = keys / "etcd"
     return tls(folder / "ca.crt", folder / "lambda-client.crt", folder / "lambda-client.key")

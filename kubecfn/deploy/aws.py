@@ -134,6 +134,10 @@ def is_passing(error: AwsError) -> bool:
     return error.code in _UNREACHABLE | _CUT
 
 
+# How S3 says that an object is not there; a HEAD has no body, and so no code but the status.
+NO_OBJECT = frozenset({"404", "NoSuchKey", "NotFound"})
+
+
 def code_of(error: Any) -> str:
     """Return AWS's code of a ClientError."""
     return str(error.response.get("Error", {}).get("Code", ""))

@@ -13,14 +13,13 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from kubecfn.deploy.aws import Aws, code_of, doing
+from kubecfn.deploy.aws import NO_OBJECT, Aws, code_of, doing
 from kubecfn.deploy.stacks import read_stack
 from kubecfn.errors import AwsError, StackError
 from kubecfn.pki import PemFile
 from kubecfn.pki.layout import NODE_DIRECTORY
 
 _COPY = "Copy the folder of keys from the machine that made them, or from a backup."
-_ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
 # A key or a certificate has a few thousand bytes: what is larger is not one.
 _LONGEST_KEY = 1 << 20
 
@@ -89,7 +88,7 @@ def _object(aws: Aws, bucket: str, key: str) -> bytes:
             answer = aws.client("s3").get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=aws.account)
             data: bytes = answer["Body"].read()
         except ClientError as error:
-            if code_of(error) not in _ABSENT:
+            if code_of(error) not in NO_OBJECT:
                 raise
             raise AwsError(
                 f"s3://{bucket}/{key}, which the stack names, is gone.",

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubecfn.deploy.aws import Aws, code_of, doing
+from kubecfn.deploy.aws import NO_OBJECT, Aws, code_of, doing
 from kubecfn.deploy.bucket import ArtifactBucket
 from kubecfn.deploy.progress import Kind, Progress, Reporter, silent
 from kubecfn.errors import AwsError, FileError
 
-_ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 # 412: someone was first, or our own lost answer was; 409: someone writes right now (S3: "Conditional writes").
 _CONTESTED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 
@@ -141,7 +140,7 @@ def _is_there(aws: Aws, bucket: ArtifactBucket, key: str, digest: str) -> bool:
                 Bucket=bucket.name, Key=key, ChecksumMode="ENABLED", ExpectedBucketOwner=aws.account
             )
         except ClientError as error:
-            if code_of(error) in _ABSENT:
+            if code_of(error) in NO_OBJECT:
                 return False
             raise
         found = _digest(aws, bucket, key, head)

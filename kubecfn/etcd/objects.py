@@ -12,8 +12,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-_ABSENT = ("404", "NoSuchKey", "NotFound")
-_REFUSED = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict", *_ABSENT)
+ABSENT = ("404", "NoSuchKey", "NotFound")
+_REFUSED = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict", *ABSENT)
 
 
 class StoreError(Exception):
@@ -39,7 +39,7 @@ def read(s3: Any, bucket: str, key: str) -> Found | None:
     try:
         answer = s3.get_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        if code(error) in _ABSENT:
+        if code(error) in ABSENT:
             return None
         raise
     text = answer["Body"].read()

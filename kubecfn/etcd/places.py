@@ -98,18 +98,21 @@ class Fleet:
         places = [_place(one, states.get(one), described.get(one)) for one in sorted(states.keys() | described.keys())]
         return Group(self.name, _size(found[0]), tuple(places))
 
-    def machines(self, instances: Mapping[str, datetime], now: datetime) -> dict[str, Machine]:
+    def machines(
+        self, instances: Mapping[str, datetime], now: datetime, group: Group | None = None
+    ) -> dict[str, Machine]:
         """Say what became of instances that were known once.
 
         Args:
             instances: since when each is known, aware.
             now: aware.
+            group: as it was seen a moment ago; asked for when left out.
 
         Raises:
             NoGroupError: the group does not exist.
             ClientError: AWS refused or did not answer.
         """
-        group = self.group()
+        group = group or self.group()
         machines = {place.instance: place.machine for place in group.places}
         described = self._described("instance-id", instances.keys() - machines.keys())
         machines.update({one: _machine(None, _state(found)) for one, found in described.items()})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +11,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from kubecfn.etcd import objects
+from kubecfn.etcd import keys, objects
 from kubecfn.etcd.objects import StoreError
 
-PREFIX = "snapshots/"
-_KEY = re.compile(PREFIX + r"(\d{6})/(\d{19})-(i-[0-9a-z]+)\.db")
 _CHUNK = 1 << 20
 
 
@@ -32,18 +29,10 @@ class Snapshot:
     at: datetime
 
 
-def key(epoch: int, revision: int, instance: str) -> str:
-    """Return a snapshot's key: keys sort as epochs and revisions do."""
-    return f"{PREFIX}{epoch:06d}/{revision:019d}-{instance}.db"
-
-
 def parsed(entry: dict[str, Any]) -> Snapshot | None:
     """Return what an entry of the listing is; None when it is no snapshot of ours."""
-    found = _KEY.fullmatch(entry["Key"])
-    if found is None:
-        return None
-    epoch, revision, instance = found.groups()
-    return Snapshot(entry["Key"], int(epoch), int(revision), instance, entry["Size"], entry["LastModified"])
+    found = keys.named(entry["Key"])
+    return Snapshot(entry["Key"], *found, entry["Size"], entry["LastModified"]) if found else None
 
 
 def newest_first(entries: list[dict[str, Any]]) -> tuple[Snapshot, ...]:
@@ -62,7 +51,7 @@ def metadata(s3: Any, bucket: str, wanted: str) -> dict[str, str]:
     try:
         answer = s3.head_object(Bucket=bucket, Key=wanted)
     except ClientError as error:
-        if objects.code(error) in ("404", "NoSuchKey", "NotFound"):
+        if objects.code(error) in objects.ABSENT:
             raise StoreError(f"s3://{bucket}/{wanted} is not there; list the snapshots and choose another") from None
         raise
     return {**answer["Metadata"], "size": str(answer["ContentLength"])}

@@ -18,15 +18,15 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from kubecfn.etcd import objects, snapshots
+from kubecfn.etcd import keys, objects, snapshots
 from kubecfn.etcd.objects import REPAIR, Found, StoreError
 from kubecfn.etcd.snapshots import Snapshot
 
 __all__ = ["Snapshot", "Store", "StoreError", "Stored", "moment", "ordered", "written"]
 
-CLUSTER = "etcd/cluster.json"
-WORDS = "etcd/words/"
-BACKUP = "etcd/requests/backup.json"
+CLUSTER = f"{keys.STATE}cluster.json"
+WORDS = f"{keys.STATE}words/"
+BACKUP = f"{keys.STATE}requests/backup.json"
 _FOUNDING = ("found", "restore", "survive")
 _UTC = timezone.utc  # noqa: UP017  nodes run Python 3.9, which does not know datetime.UTC
 
@@ -191,7 +191,7 @@ class Store:
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """Return every snapshot, the newest first."""
-        return snapshots.newest_first(objects.listed(self._s3, self._bucket, snapshots.PREFIX))
+        return snapshots.newest_first(objects.listed(self._s3, self._bucket, keys.SNAPSHOTS))
 
     def head(self, key: str) -> dict[str, str]:
         """Return a snapshot's metadata: sha256, cluster, revision, epoch, etcd-version, cluster-id, size."""
@@ -209,7 +209,7 @@ class Store:
         self, path: Path, *, epoch: int, revision: int, instance: str, etcd_version: str, cluster_id: str
     ) -> str:
         """Upload a snapshot unless it is there; return its key."""
-        key = snapshots.key(epoch, revision, instance)
+        key = keys.snapshot(epoch, revision, instance)
         about = {
             "cluster": self._cluster,
             "revision": str(revision),
@@ -222,7 +222,7 @@ class Store:
 
     def lease(self, name: str, holder: str, seconds: float) -> bool:
         """Take or prolong a lease; say whether this holder has it now."""
-        key = f"etcd/leases/{name}.json"
+        key = f"{keys.STATE}leases/{name}.json"
         found = objects.read(self._s3, self._bucket, key)
         at = self._clock()
         taken = found is not None and found.fields["holder"] != holder and moment(found.fields["until"]) > at
@@ -233,14 +233,14 @@ class Store:
 
     def release(self, name: str, holder: str) -> None:
         """Give a lease back; one that somebody else took over stays theirs."""
-        key = f"etcd/leases/{name}.json"
+        key = f"{keys.STATE}leases/{name}.json"
         found = objects.read(self._s3, self._bucket, key)
         if found and found.fields["holder"] == holder:
             objects.write(self._s3, self._bucket, key, {**found.fields, "until": written(self._clock())}, found.etag)
 
     def leaving(self, instance: str) -> datetime:
         """Return since when this instance is leaving: the first time that this was asked."""
-        key = f"etcd/leaving/{instance}.json"
+        key = f"{keys.STATE}leaving/{instance}.json"
         since = {"since": written(self._clock())}
         found = (
             objects.read(self._s3, self._bucket, key)

@@ -15,6 +15,7 @@ from troposphere import GetAtt, Ref, StackName, Sub, Template
 
 from kubecfn.config import Config
 from kubecfn.config.types import seconds
+from kubecfn.etcd.keys import DAILY, SNAPSHOTS, STATE
 from kubecfn.template.backup_rights import backup_rights
 from kubecfn.template.dns import Zone
 from kubecfn.template.events import LAUNCHED, TERMINATED, TERMINATING, Trigger, add_trigger
@@ -24,7 +25,7 @@ from kubecfn.template.network import Network
 from kubecfn.template.node_role import see_controllers, see_groups
 from kubecfn.template.parameters import Inputs, add_sha256
 from kubecfn.template.security_groups import SecurityGroups
-from kubecfn.template.storage import DAILY, SNAPSHOTS, STATE, Storage
+from kubecfn.template.storage import Storage
 
 _RECORD_TTL = 30
 # A hook that is not safe to continue for so long is abandoned, and the instance retained: a peer that reboots, or comes

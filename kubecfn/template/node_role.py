@@ -14,10 +14,11 @@ from awacs.sts import AssumeRole
 from troposphere import GetAtt, Ref, Sub, Template, iam
 
 from kubecfn.config import Config
+from kubecfn.etcd.keys import SNAPSHOTS, STATE
 from kubecfn.template.backup_rights import backup_rights, through_s3
 from kubecfn.template.logs import LogGroup
 from kubecfn.template.parameters import Inputs
-from kubecfn.template.storage import SNAPSHOTS, STATE, Storage
+from kubecfn.template.storage import Storage
 from kubecfn.template.tags import role
 
 # China's EC2 has its own suffix; functions' and events' services have the same name in every partition (functions.py).

@@ -11,11 +11,9 @@ from troposphere import GetAtt, Ref, Sub, Template, kms, s3
 
 from kubecfn.config import Config
 from kubecfn.config.types import seconds
+from kubecfn.etcd.keys import DAILY, SNAPSHOTS, STATE
 from kubecfn.template.tags import role
 
-STATE = "etcd/"
-SNAPSHOTS = "snapshots/"
-DAILY = "daily/"
 _DAY = 86400
 _NONCURRENT_DAYS = 7
 # Deleted when their creation failed, kept in every other case (CloudFormation: "DeletionPolicy attribute").

@@ -13,7 +13,7 @@ from botocore.config import Config
 from kubecfn.etcd import store
 from kubecfn.etcd.client import Client
 from kubecfn.etcd.look import Look
-from kubecfn.etcd.places import Fleet
+from kubecfn.etcd.places import Fleet, Group
 from kubecfn.etcd.store import Store
 from kubecfn.etcd.view import Heard, Machine
 
@@ -64,13 +64,17 @@ class Reach:
         """Return the member at an address."""
         return Client(address, self.tls)
 
-    def forgotten(self) -> dict[str, Machine]:
-        """Return what became of the instances that the cluster object names; `Group.remembering` takes them."""
+    def forgotten(self, group: Group | None = None) -> dict[str, Machine]:
+        """Return what became of the instances that the cluster object names; `Group.remembering` takes them.
+
+        Args:
+            group: as it was seen a moment ago; asked for when left out.
+        """
         stored = self.store.read()
         if stored is None:
             return {}
         since = {one: store.moment(text) for one, text in stored.instances.items()}
-        return self.fleet.machines(since, store.now())
+        return self.fleet.machines(since, store.now(), group)
 
 
 def must_trust(found: Look) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from kubecfn.etcd.snapshots import PREFIX
+from kubecfn.etcd import keys
 from kubecfn.etcd.store import Snapshot, StoreError
 
-DAILY = "daily/"
 # Amazon S3 API Reference, CopyObject: "up to 5 GB in size in a single atomic action".
 _MOST = 5 * 1024**3
 
@@ -20,11 +19,11 @@ def copy_daily(s3: Any, bucket: str, newest: Snapshot, today: date) -> str:
         StoreError: it is too large for one copy.
         ClientError: S3 refused.
     """
-    folder = f"{DAILY}{today.isoformat()}/"
-    if s3.list_objects_v2(Bucket=bucket, Prefix=folder, MaxKeys=1).get("Contents"):
+    date = today.isoformat()
+    if s3.list_objects_v2(Bucket=bucket, Prefix=keys.day(date), MaxKeys=1).get("Contents"):
         return ""
     if newest.size > _MOST:
         raise StoreError(f"s3://{bucket}/{newest.key} has {newest.size} bytes, too many for a daily copy; compact etcd")
-    key = folder + newest.key.removeprefix(PREFIX).replace("/", "-")
+    key = keys.copy(newest.key, date)
     s3.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": newest.key})
     return key

@@ -82,6 +82,7 @@ def _why_not(found: Look, member: Member | None, instance: str) -> str:
 
 
 def _look(reach: Reach, span: Invocation) -> Look:
-    found = look(reach.fleet.group().remembering(reach.forgotten()), reach.ask, Silence(span.monotonic))
+    group = reach.fleet.group()
+    found = look(group.remembering(reach.forgotten(group)), reach.ask, Silence(span.monotonic))
     must_trust(found)
     return found

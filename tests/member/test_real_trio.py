@@ -30,7 +30,7 @@ class Fleet:
         """Return the group now."""
         return Group("controllers", self.size, tuple(self.places.values()))
 
-    def machines(self, instances, now):
+    def machines(self, instances, now, group=None):
         """Say what became of these."""
         return {one: self.places[one].machine if one in self.places else Machine.UNKNOWN for one in instances}
 

@@ -34,11 +34,11 @@ def program() -> Path:
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     target = programs.cache() / f"checker-{digest}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with programs._alone(target, lambda _: None):
+    with programs.alone(target, lambda _: None):
         if not target.is_file():
             aside = Path(tempfile.mkdtemp(prefix=".checker-", dir=target.parent))
             command = ["build", "-trimpath", "-mod=readonly", "-o", str(aside / "checker"), "./checker"]
-            programs._go(command, _HERE, "the checker of histories", lambda _: None)
+            programs.go(command, _HERE, "the checker of histories", lambda _: None)
             (aside / "checker").rename(target)
             shutil.rmtree(aside)
     return target

@@ -232,7 +232,7 @@ class FakeFleet:
         )
         return Group("controllers", self._world.size, places)
 
-    def machines(self, instances, now: datetime) -> dict[str, Machine]:
+    def machines(self, instances, now: datetime, group=None) -> dict[str, Machine]:
         """Say what became of these."""
         said = self._asked("machines")
         return {one: said.get(one, Machine.UNKNOWN) for one in instances}

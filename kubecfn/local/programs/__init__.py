@@ -48,7 +48,7 @@ def etcd(version: str, report: Report) -> Path:
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target, report):
+    with alone(target, report):
         if not target.is_dir():
             _build(releases()[version], version, target, report)
     return target
@@ -81,7 +81,7 @@ def _build(source: Path, version: str, target: Path, report: Report) -> None:
     try:
         report(f"etcd {version}: building it with Go (some minutes the first time) …")
         command = ["build", "-v", "-trimpath", "-mod=readonly", "-ldflags", "-s -w", "-o", f"{aside}/"]
-        _go([*command, *_ETCD_PACKAGES.values()], source, f"etcd {version}", report)
+        go([*command, *_ETCD_PACKAGES.values()], source, f"etcd {version}", report)
         (aside / "server").rename(aside / "etcd")
         said = subprocess.run([aside / "etcd", "--version"], capture_output=True, text=True, check=False).stdout
         if f"etcd Version: {version}\n" not in said:
@@ -93,7 +93,18 @@ def _build(source: Path, version: str, target: Path, report: Report) -> None:
     report(f"etcd {version}: built, {target}")
 
 
-def _go(arguments: list[str], folder: Path, what: str, report: Report) -> None:
+def go(arguments: list[str], folder: Path, what: str, report: Report) -> None:
+    """Run Go in a folder with a go.mod.
+
+    Args:
+        arguments: of go.
+        folder: where.
+        what: is built, for reports and errors.
+        report: told what is being done, every few seconds.
+
+    Raises:
+        KubecfnError: no Go, or what it said last before it failed.
+    """
     # Nothing of the caller's Go work space or of the machine's C compiler goes into what is built.
     environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": ""}
     last, count, told = deque[str](maxlen=3), 0, time.monotonic()
@@ -124,7 +135,7 @@ def _find_go() -> str:
 
 
 @contextmanager
-def _alone(target: Path, report: Report) -> Iterator[None]:
+def alone(target: Path, report: Report) -> Iterator[None]:
     """Let one process build at a time; the others find it built."""
     with target.with_name(f".{target.name}.lock").open("w") as lock:
         try:

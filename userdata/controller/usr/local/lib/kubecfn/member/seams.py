@@ -97,8 +97,10 @@ class Fleet(Protocol):
     def group(self) -> Group:
         """Return the group now."""
 
-    def machines(self, instances: Mapping[str, datetime], now: datetime) -> Dict[str, Machine]:
-        """Say what became of these."""
+    def machines(
+        self, instances: Mapping[str, datetime], now: datetime, group: Optional[Group] = None
+    ) -> Dict[str, Machine]:
+        """Say what became of these; the group need not be asked for again where it was just seen."""
 
 
 class Peer(Protocol):

@@ -139,19 +139,20 @@ class Service:
     def _made(self, node: Node, found: identity.Identity, me: Me) -> Loop:
         root, clock = node.root, self._clock
         folder = root / SAVED
+        ask = partial(_ask, root)
         store = Store(self._client("s3"), found.bucket, node.cluster, clock=clock.now)
         hands = EtcdHands(
             root,
             me,
             units.units(root),
-            lambda address: _ask(root, address),
+            ask,
             keep=lambda path, epoch, revision: backups.keep(path, epoch, revision),  # noqa: PLW0108  made below
             stop=self._stop,
         )
         backups = Backups(
             me,
             store,
-            lambda address: _ask(root, address),
+            ask,
             hands,
             folder=folder,
             every=float(node.backup_every),
@@ -162,9 +163,9 @@ class Service:
             hands=hands,
             store=store,
             fleet=Fleet(self._client("autoscaling"), self._client("ec2"), found.group),
-            look_at=lambda group: look(group, lambda address: _ask(root, address), silence),
-            ask=lambda address: _ask(root, address),
-            own=lambda: Own(_ask(root, me.address), me, _shown(root, "peer")),  # type: ignore[return-value]
+            look_at=lambda group: look(group, _asking(root), silence),
+            ask=ask,
+            own=lambda: Own(ask(me.address), me, _shown(root, "peer")),  # type: ignore[return-value]
             clock=clock,
         )
         self._hands = hands
@@ -214,5 +215,11 @@ def _shown(root: Path, name: str) -> Any:
     return tls(folder / "ca.crt", folder / f"{name}.crt", folder / f"{name}.key")
 
 
+def _asking(root: Path) -> Callable[[str], Client]:
+    """Return what makes clients: the certificate is read once for all of them."""
+    shown = _shown(root, certificates.CLIENT)
+    return lambda address: Client(address, shown)
+
+
 def _ask(root: Path, address: str) -> Client:
-    return Client(address, _shown(root, certificates.CLIENT))
+    return _asking(root)(address)

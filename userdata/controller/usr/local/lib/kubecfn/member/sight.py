@@ -70,7 +70,7 @@ def see(store: Store, fleet: Fleet, look_at: LookAt, now: datetime) -> Sight:
     try:
         group = fleet.group()
         enlisted = stored.instances if stored else {}
-        machines = fleet.machines({one: moment(since) for one, since in enlisted.items()}, now)
+        machines = fleet.machines({one: moment(since) for one, since in enlisted.items()}, now, group)
         machines.update({place.instance: place.machine for place in group.places if place.instance not in machines})
         look = look_at(group.remembering(machines))
     except REFUSED as error:
