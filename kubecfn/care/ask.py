@@ -45,7 +45,8 @@ class Function:
         """Return the function's answer.
 
         Args:
-            question: ``{"ask": "status"}`` or ``{"ask": "defrag", "instance": "i-…"}``.
+            question: ``{"ask": "status"}``, ``{"ask": "defrag", "instance": "i-…"}``, ``{"ask": "compact"}`` or
+                ``{"ask": "disarm"}``.
 
         Raises:
             RefusedError: it says why it does not do it; nothing was done.

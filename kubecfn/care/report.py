@@ -15,6 +15,13 @@ from kubecfn.etcd.quorum import settled
 from kubecfn.etcd.store import Stored
 from kubecfn.etcd.view import Cluster, Machine, Member, Say, Verdict
 
+NOSPACE, CORRUPT = "NOSPACE", "CORRUPT"
+_REMEDIES = {
+    NOSPACE: "etcd takes no writes but deletions: delete what fills it, then run kubecfn defrag, which compacts, gives the "
+    "space back and puts the alarm out",
+    CORRUPT: "members disagree about the same data, and kubecfn changes none of them: docs/operations.md, An alarm, says "
+    "how a person decides",
+}
 COLUMNS = ("member", "instance", "role", "healthy", "revision", "version", "database", "in use")
 
 
@@ -99,6 +106,10 @@ class Report:
         """The highest revision a healthy member told; None when nobody did."""
         return max((one.revision for one in self.members if one.healthy and one.revision), default=None)
 
+    def raised(self, alarm: str) -> bool:
+        """Say whether an alarm of this name is raised."""
+        return any(one.split(" ")[0] == alarm for one in self.alarms)
+
     @property
     def lines(self) -> tuple[str, ...]:
         """All of it but the members' table, in plain lines."""
@@ -108,12 +119,17 @@ class Report:
         return (
             f"etcd is {'settled' if self.settled else 'not settled'}: {self.reason}.",
             f"  quorum: {proof}; leader: {leads or 'none known'}",
-            *(f"  ALARM {alarm}" for alarm in self.alarms),
+            *(f"  ALARM {alarm}{f': {told}' if (told := remedy(alarm)) else ''}" for alarm in self.alarms),
             *(f"  {address} fails: {why}" for address, why in self.failures.items()),
             *([f"  learner, still joining: {', '.join(joining)}"] if joining else []),
             f"  {epoch_line(self.epoch)}",
             f"  {backup_line(self.backup)}",
         )
+
+
+def remedy(words: str) -> str:
+    """Return what a person does about the first alarm that is named; empty when none of etcd's is."""
+    return next((told for alarm, told in _REMEDIES.items() if alarm in words), "")
 
 
 def parse(told: Mapping[str, Any]) -> Report | None:
@@ -167,7 +183,7 @@ def settled_but_for_space(report: Report) -> Verdict:
 
     The group's instances are not reported; that the function called it settled, or found the alarm first, stands for them.
     """
-    other = tuple(one for one in report.alarms if one.split(" ")[0] != "NOSPACE")
+    other = tuple(one for one in report.alarms if one.split(" ")[0] != NOSPACE)
     if report.settled or not report.alarms:
         return Verdict(Say.YES if report.settled else Say.WAIT, report.reason)
     members = tuple(

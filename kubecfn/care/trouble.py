@@ -1,4 +1,4 @@
-"""What went wrong in a cluster lately beside its stack: failed steps of controllers, hooks that were abandoned, functions that raised.
+"""What went wrong in a cluster lately beside its stack: failed steps of controllers, abandoned hooks, alarms, functions that raised.
 
 Source: CloudWatch Logs API reference, "FilterLogEvents"; Lambda Developer Guide, "Using CloudWatch logs with Lambda"
 (an exception is one event that begins with ``[ERROR]``). `told_by` and `lines` are pure.
@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from kubecfn.care.report import remedy
 from kubecfn.care.words import since
 from kubecfn.deploy.aws import Aws, code_of, doing
 from kubecfn.errors import AwsError
@@ -24,8 +25,9 @@ _MOST_NODE_LINES = 5
 _MOST_PAGES = 5
 _LONGEST = 300
 # Any of these words, so that what is read is little; the rest is decided here.
-_PATTERN = '?ABANDON ?Error ?ERROR ?"timed out" ?failed ?stale'
-_LOUD = frozenset({"ABANDON", "failed", "stale", "alarm"})
+_PATTERN = '?ABANDON ?Error ?ERROR ?"timed out" ?failed ?stale ?alarm'
+_ALARM = "alarm"
+_LOUD = frozenset({"ABANDON", "failed", "stale", _ALARM})
 _RAISED = re.compile(r"(?:\[ERROR\]\s+)?([A-Za-z_][\w.]*(?:Error|Exception|ExceptionGroup))(?::\s*|\s*$)([^\r\n]*)")
 _TIMEOUT = re.compile(r"Task timed out after [\d.]+ seconds")
 
@@ -89,7 +91,10 @@ def lately(aws: Aws, cluster: str, now: datetime, known: Iterable[str] = ()) -> 
             unread.append(str(error))
             continue
         troubles = [one for event in events if (one := told_by(last, event)) and one.reason not in told]
-        found += sorted(troubles, key=lambda one: one.at, reverse=True)[:most]
+        newest = sorted(troubles, key=lambda one: one.at, reverse=True)
+        # An alarm is said in every run: it must not hide what else went wrong.
+        found += [one for one in newest if one.what != _ALARM][:most]
+        found += [one for one in newest if one.what == _ALARM][:1]
     return Lately(tuple(found), tuple(dict.fromkeys(unread)), now)
 
 
@@ -113,6 +118,9 @@ def told_by(last: str, event: Mapping[str, Any]) -> Trouble | None:
         return Trouble(str(data.get("instance", "?")), f"while {data.get('step', '?')}", reason, at)
     if data.get("decision") not in _LOUD:
         return None
+    if data["decision"] == _ALARM:
+        what_to_do = remedy(reason)
+        return Trouble(last, _ALARM, f"{reason}: {what_to_do}", at) if what_to_do else None
     about = f" {data['instance']}" if data.get("instance") else ""
     return Trouble(last, f"{data['decision']}{about}", reason, at)
 

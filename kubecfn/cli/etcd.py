@@ -124,7 +124,10 @@ def restore(snapshot: str, where: Where, output: str, confirm: str) -> None:
 @cluster_options
 @output_option
 def defrag(where: Where, output: str) -> None:
-    """Give etcd's unused pages back to the disk: followers first, the leader last, each one well before the next."""
+    """Give etcd's unused pages back to the disk, and end a NOSPACE alarm when there is space again.
+
+    Followers go first, the leader last, each one well before the next.
+    """
     from kubecfn.care.defrag import COLUMNS
     from kubecfn.care.defrag import defrag as defragment
     from kubecfn.care.where import where as places_of
@@ -137,6 +140,9 @@ def defrag(where: Where, output: str) -> None:
     with talking() as talk:
         done = defragment(aws, places_of(aws, config.name), Work(RealClock(), talk.report, where.command("defrag")))
     if output == "json":
-        print_json([one.to_json() for one in done])
-        return
-    print_table(f"Defragmented: etcd of {config.name}", COLUMNS, [one.cells for one in done])
+        print_json(done.to_json())
+    else:
+        print_table(f"Defragmented: etcd of {config.name}", COLUMNS, [one.cells for one in done.members])
+        for line in done.lines:
+            click.echo(line)
+    done.check()

@@ -30,7 +30,7 @@ class Status:
     """What a member says about itself; it answers without quorum too. Ids as in `Listed`; sizes in bytes.
 
     `leader`: empty when it knows none. `raft_index`: of the last committed entry. `errors`: etcd's own words: alarms,
-    no leader.
+    no leader. `db_quota`: 0 when it does not tell, as before 3.6.
     """
 
     member: str
@@ -44,6 +44,7 @@ class Status:
     db_in_use: int
     learner: bool
     errors: tuple[str, ...] = ()
+    db_quota: int = 0
 
 
 @dataclass(frozen=True)
@@ -174,9 +175,15 @@ class Client:
         body = {"key": _base64(prefix or b"\0"), "range_end": _base64(_after(prefix))}
         return self._ask("kv/range", body, _pairs)
 
-    def compact(self, revision: int) -> None:
-        """Forget what was before a revision."""
-        self._ask("kv/compaction", {"revision": str(revision)}, _header)
+    def compact(self, revision: int, timeout: float | None = None) -> None:
+        """Forget what was before a revision.
+
+        Args:
+            revision: the oldest that is kept.
+            timeout: seconds; given, this member's pages are free when it returns. Else they will be soon.
+        """
+        body = {"revision": str(revision), "physical": timeout is not None}
+        self._ask("kv/compaction", body, _header, timeout)
 
     def _call(self, timeout: float | None = None) -> Call:
         return Call(self.address, self.port, self.tls, self.timeout if timeout is None else timeout)
@@ -235,6 +242,7 @@ def _status(answer: _Answer) -> Status:
         db_in_use=int(answer.get("dbSizeInUse", 0)),
         learner=bool(answer.get("isLearner", False)),
         errors=tuple(str(error) for error in answer.get("errors", ())),
+        db_quota=int(answer.get("dbSizeQuota", 0)),
     )
 
 

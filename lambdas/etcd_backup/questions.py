@@ -1,17 +1,21 @@
-"""What a person asks: how is etcd, and defragment this member."""
+"""What a person asks: how is etcd, defragment this member, compact a full store, put the NOSPACE alarm out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from etcd_access.reach import LEASE, Reach, must_trust
 from etcd_access.span import Invocation
 
 from kubecfn.etcd import quorum, store
+from kubecfn.etcd.client import EtcdError
 from kubecfn.etcd.look import Look, Silence, look
 from kubecfn.etcd.report import report
 from kubecfn.etcd.view import Member
+
+from .space import NOSPACE, unproven, why_not
 
 _RESERVE = 10.0
 
@@ -33,8 +37,13 @@ def answer(reach: Reach, event: Mapping[str, Any], span: Invocation, caller: str
         return status(reach, span)
     if set(event) == {"ask", "instance"} and event["ask"] == "defrag":
         return defrag(reach, str(event["instance"]), span, caller)
+    if event == {"ask": "compact"}:
+        return compact(reach, span, caller)
+    if event == {"ask": "disarm"}:
+        return disarm(reach, span, caller)
     raise RefusedError(
-        f'{dict(event)!r} is not a question; ask {{"ask": "status"}} or {{"ask": "defrag", "instance": "i-..."}}'
+        f'{dict(event)!r} is not a question; ask {{"ask": "status"}}, {{"ask": "defrag", "instance": "i-..."}}, '
+        '{"ask": "compact"} or {"ask": "disarm"}'
     )
 
 
@@ -47,9 +56,7 @@ def status(reach: Reach, span: Invocation) -> dict[str, Any]:
 
 def defrag(reach: Reach, instance: str, span: Invocation, caller: str) -> dict[str, int]:
     """Defragment one member, while nobody changes members; return its store's size before and after, in bytes."""
-    if not reach.store.lease(LEASE, caller, span.left() + _RESERVE):
-        raise RefusedError("members are being changed right now; try again in a minute")
-    try:
+    with _alone(reach, span, caller):
         found = _look(reach, span)
         member = next((one for one in found.cluster.members if one.instance == instance), None)
         why = _why_not(found, member, instance)
@@ -60,6 +67,60 @@ def defrag(reach: Reach, instance: str, span: Invocation, caller: str) -> dict[s
         before = client.status().db_size
         client.defragment(max(1.0, span.left() - _RESERVE))
         return {"before": before, "after": client.status().db_size}
+
+
+def compact(reach: Reach, span: Invocation, caller: str) -> dict[str, int]:
+    """Compact etcd's history up to now, while NOSPACE is raised; return the revision that is the oldest now.
+
+    It is the API server's business, every five minutes, but that notes in etcd how far it came: a write, which a full
+    etcd refuses (Kubernetes: storage/etcd3/compact.go; etcd documentation, "Maintenance", section "Space quota").
+    """
+    with _alone(reach, span, caller):
+        found = _look(reach, span)
+        why = unproven(found)
+        if NOSPACE not in found.cluster.alarms:
+            why = why or f"{NOSPACE} is not raised, and the API server compacts by itself"
+        if why:
+            raise RefusedError(f"etcd is not compacted: {why}")
+        client = reach.ask(found.via)
+        client.linearizable()
+        revision = client.status().revision
+        try:
+            client.compact(revision, max(1.0, span.left() - _RESERVE))
+        except EtcdError as error:
+            # So it was before, by whoever asked earlier or did it by hand.
+            if "required revision has been compacted" not in error.message:
+                raise
+        return {"revision": revision}
+
+
+def disarm(reach: Reach, span: Invocation, caller: str) -> dict[str, list[str]]:
+    """Put NOSPACE out, and no other alarm, once there is space again.
+
+    Returns:
+        ``disarmed``: whose alarm it was, none when there was none; ``alarms``: the names of those that are left.
+    """
+    with _alone(reach, span, caller):
+        found = _look(reach, span)
+        why = why_not(found)
+        if why:
+            raise RefusedError(f"the {NOSPACE} alarm stays: {why}")
+        client = reach.ask(found.via)
+        raised = [member for member, alarm in client.alarms() if alarm == NOSPACE]
+        for member in raised:
+            client.disarm(member, NOSPACE)
+        known = {one.id: one.instance for one in found.cluster.members}
+        left = {alarm for _, alarm in client.alarms()}
+        return {"disarmed": sorted(known.get(one) or one for one in raised), "alarms": sorted(left)}
+
+
+@contextmanager
+def _alone(reach: Reach, span: Invocation, caller: str) -> Iterator[None]:
+    """Keep everyone else from changing members meanwhile."""
+    if not reach.store.lease(LEASE, caller, span.left() + _RESERVE):
+        raise RefusedError("members are being changed right now; try again in a minute")
+    try:
+        yield
     finally:
         reach.store.release(LEASE, caller)
 

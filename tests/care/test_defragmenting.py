@@ -5,7 +5,7 @@ import pytest
 
 from kubecfn.care.ask import RefusedError, SilentError
 from kubecfn.care.defrag import UnwellError, one_by_one
-from kubecfn.deploy.progress import Work, silent
+from kubecfn.deploy.progress import Work
 from kubecfn.errors import AwsError
 
 A, C = etcd.FOLLOWERS
@@ -30,10 +30,12 @@ class Steps:
 class Etcd:
     """A scripted etcd: reports one after the other, the last for ever; remembers what it was asked in order."""
 
-    def __init__(self, *reports, sizes=None):
+    def __init__(self, *reports, sizes=None, disarm=None, compact=None):
         self.reports = list(reports) or [etcd.report()]
         self.sizes = sizes or {"before": 400, "after": 100}
-        self.log = []
+        self.disarm = disarm or [{"disarmed": [B], "alarms": []}]
+        self.compact = compact or [{"revision": 1234}]
+        self.log, self.told = [], []
 
     def look(self, question):
         """Answer a look."""
@@ -46,6 +48,13 @@ class Etcd:
 
     def act(self, question):
         """Answer work."""
+        if question in ({"ask": "disarm"}, {"ask": "compact"}):
+            self.log.append(question["ask"])
+            answers = self.disarm if question["ask"] == "disarm" else self.compact
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
         assert question["ask"] == "defrag"
         self.log.append(question["instance"])
         sizes = self.sizes.pop(0) if isinstance(self.sizes, list) else self.sizes
@@ -56,11 +65,11 @@ class Etcd:
     @property
     def acted(self):
         """Who was defragmented, in order."""
-        return [one for one in self.log if one != "look"]
+        return [one for one in self.log if one not in ("look", "disarm", "compact")]
 
     def defrag(self, clock=None):
         """Run it."""
-        return one_by_one(self.look, self.act, Work(clock or Steps(), silent, ""))
+        return one_by_one(self.look, self.act, Work(clock or Steps(), self.told.append, ""))
 
 
 def unsettled(reason="voter i-0a is not healthy", **other):
@@ -78,7 +87,7 @@ def test_followers_go_first_and_the_leader_last_with_a_look_between():
     done = scripted.defrag()
 
     assert scripted.log == ["look", A, "look", C, "look", B, "look"]
-    assert [(one.role, one.before, one.after) for one in done] == [
+    assert [(one.role, one.before, one.after) for one in done.members] == [
         ("voter", 400, 100),
         ("voter", 400, 100),
         ("leader", 400, 100),
@@ -144,13 +153,75 @@ def test_nobody_is_defragmented_unless_all_others_are_well(report, says):
     assert scripted.acted == []
 
 
-def test_a_full_store_is_defragmented_in_spite_of_its_alarm():
-    """NOSPACE alone does not refuse: it is how a full store gets its space back."""
+def test_a_full_store_is_defragmented_in_spite_of_its_alarm_which_is_then_put_out():
+    """NOSPACE alone does not refuse; when all are done it is put out, and what that means is said before anything is done."""
     scripted = Etcd(space())
 
-    scripted.defrag()
+    done = scripted.defrag()
+    done.check()
 
     assert scripted.acted == [A, C, B]
+    assert scripted.log[:2] == ["look", "compact"]
+    assert (scripted.log[-1], done.ended, done.stays) == ("disarm", (B,), "")
+    words = [one.text for one in scripted.told]
+    assert next(at for at, one in enumerate(words) if "the alarm is put out" in one) < words.index(
+        f"Defragmenting {A} (voter, 1 of 3)"
+    )
+
+
+def test_no_alarm_is_put_out_that_is_not_raised():
+    """Without NOSPACE nothing is asked for but defragmenting."""
+    scripted = Etcd()
+
+    done = scripted.defrag()
+
+    assert not {"disarm", "compact"} & set(scripted.log)
+    assert done.to_json()["nospace"] == {"ended": [], "stays": ""}
+
+
+STAYS = RefusedError("the NOSPACE alarm stays: i-0a uses 3900 MiB of its quota of 4096 MiB.")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (STAYS, "takes no writes: i-0a uses 3900 MiB of its quota of 4096 MiB. Do"),
+        (SilentError("It failed."), "It failed"),
+        ({"unlike": 1}, "answered not what this kubecfn understands"),
+        ({"disarmed": [B], "alarms": ["NOSPACE"]}, "raised it again at once"),
+    ],
+)
+def test_an_alarm_that_stays_is_a_failure_that_names_what_is_left_to_do(answer, says):
+    """The members stay defragmented and shown; space is freed by a person, and is not waited for."""
+    scripted, clock = Etcd(space(), disarm=[answer]), Steps()
+
+    done = scripted.defrag(clock)
+
+    assert len(done.members) == 3
+    assert (scripted.log.count("disarm"), clock.time) == (1, 0.0)
+    with pytest.raises(UnwellError, match=says):
+        done.check()
+
+
+@pytest.mark.parametrize("answer", [RefusedError("etcd is not compacted: why."), SilentError("It failed."), {}])
+def test_a_store_that_is_not_compacted_is_not_defragmented(answer):
+    """Defragmenting gives back what compaction has freed: without it nothing would be gained."""
+    scripted = Etcd(space(), compact=[answer])
+
+    with pytest.raises(UnwellError, match="Done so far: nobody"):
+        scripted.defrag()
+
+    assert scripted.acted == []
+
+
+def test_an_alarm_is_put_out_once_nobody_changes_members_any_more():
+    """A refusal for the lease's sake passes; it is asked again."""
+    busy = RefusedError("members are being changed right now; try again in a minute.")
+    scripted = Etcd(space(), disarm=[busy, {"disarmed": [B], "alarms": []}])
+
+    scripted.defrag().check()
+
+    assert scripted.log.count("disarm") == 2
 
 
 @pytest.mark.parametrize("sizes", [{"error": "no"}, AwsError("While asking: denied."), SilentError("It failed.")])

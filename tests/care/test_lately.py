@@ -47,6 +47,7 @@ NODE = {"instance": "i-0a", "step": "settled", "reason": "voter i-0b is not heal
             "2026-11-21T11:00:00Z 7f0 Task timed out after 60.01 seconds",
             ("etcd-discovery", "did not end", "Task timed out after 60.01 seconds"),
         ),
+        ("etcd-backup", {"decision": "alarm", "reason": "etcd raised no alarm any more"}, None),
         ("etcd-discovery", "Traceback (most recent call last):", None),
         ("etcd-discovery", '  File "handler.py", line 3, in handle: raise ValueError', None),
         ("etcd-discovery", "REPORT RequestId: 1 Duration: 3 ms", None),
@@ -99,6 +100,20 @@ def test_each_function_tells_its_last_trouble_and_nodes_their_last_five():
         "  30 min ago etcd-backup, raised KeyError: 'new'",
     ]
     assert found.to_json()["troubles"][0]["at"] == (NOW - timedelta(minutes=54)).isoformat()
+
+
+def test_an_alarm_is_told_with_its_remedy_and_hides_nothing_else():
+    """It is said in every run of the function; once is enough, and the last exception is told all the same."""
+    alarms = [event({"decision": "alarm", "reason": "etcd raised NOSPACE"}, minutes) for minutes in (11, 6, 1)]
+
+    found = lately(Logs(etcd_backup=[event("KeyError: 'old'", 90), *alarms]), "ledger", NOW)
+
+    assert [(one.what, one.at) for one in found.troubles] == [
+        ("raised KeyError", NOW - timedelta(minutes=90)),
+        ("alarm", NOW - timedelta(minutes=1)),
+    ]
+    assert found.troubles[1].reason.startswith("etcd raised NOSPACE: etcd takes no writes")
+    assert "run kubecfn defrag, which compacts" in found.troubles[1].reason
 
 
 def test_no_trouble_is_no_line_and_a_log_that_may_not_be_read_is_one_sentence():

@@ -209,12 +209,19 @@ def test_defrag_shrinks_one_member_and_refuses_what_is_not_safe(world, bucket, a
 
 
 @pytest.mark.parametrize(
-    "event", [{"ask": "restore"}, {"ask": "defrag"}, {"ask": "status", "instance": A}, {"ask": ""}]
+    "event",
+    [
+        {"ask": "restore"},
+        {"ask": "defrag"},
+        {"ask": "status", "instance": A},
+        {"ask": "disarm", "alarm": "CORRUPT"},
+        {"ask": ""},
+    ],
 )
 def test_any_other_question_is_refused_in_a_sentence(bucket, ask, event):
     """Nothing is guessed, and nothing of the scheduled work is done instead."""
     outcome, _ = ask(event)
 
     assert outcome.startswith("raised RefusedError")
-    assert 'ask {"ask": "status"} or {"ask": "defrag", "instance": "i-..."}' in outcome
+    assert 'ask {"ask": "status"}, {"ask": "defrag", "instance": "i-..."}, {"ask": "compact"} or' in outcome
     assert "Contents" not in bucket.s3.list_objects_v2(Bucket=bucket.name, Prefix="daily/")
