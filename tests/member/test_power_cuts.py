@@ -7,6 +7,7 @@ are played by a few lines, so that hundreds of cuts cost seconds.
 import json
 import os
 import sys
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
@@ -69,6 +70,24 @@ class Etcd:
         """End."""
 
 
+@dataclass(frozen=True)
+class Serving:
+    """The client of a member that serves alone."""
+
+    peer_url: str
+    timeout: float = 3.0
+
+    def linearizable(self):
+        """Read."""
+
+    def status(self):
+        """Answer."""
+
+    def members(self):
+        """List itself."""
+        return (SimpleNamespace(peer_urls=(self.peer_url,)),)
+
+
 class Controller:
     """A disk, and an agent that is made anew after each cut."""
 
@@ -82,9 +101,7 @@ class Controller:
     def agent(self, unit=None):
         """Return the hands of an agent that has only just started."""
         me = settings.Me("i-0000000a", "127.0.0.9", DOMAIN, "3.6.16")
-        mine = SimpleNamespace(peer_urls=(me.peer_url,))
-        client = SimpleNamespace(linearizable=lambda: None, members=lambda: (mine,))
-        return hands.EtcdHands(self.root, me, unit or Etcd(self.root), lambda _address: client)
+        return hands.EtcdHands(self.root, me, unit or Etcd(self.root), lambda _address: Serving(me.peer_url))
 
     def seen(self):
         """Return all that lies there and is not ours to make anew."""

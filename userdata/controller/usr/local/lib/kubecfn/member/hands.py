@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Optional, Tuple
 
@@ -18,7 +19,7 @@ from agent.steps import StepFailed
 from kubecfn.etcd.client import Client, EtcdError
 from kubecfn.etcd.journal import say
 
-from . import autopsy, settings, tools
+from . import autopsy, comes_up, quiet, settings, tools
 from .data import Data
 from .settings import Begin, Me
 from .units import Units
@@ -26,6 +27,7 @@ from .units import Units
 UNIT = "etcd.service"
 SAVED = "var/lib/kubecfn"
 _POLL = 0.05
+_HASTY = 0.3
 
 # Keeps a verified snapshot of this epoch and revision elsewhere; returns where, or raises nothing and returns "".
 Keep = Callable[[Path, int, int], str]
@@ -116,7 +118,14 @@ class EtcdHands:
         Raises:
             StepFailed: there is data of another epoch, too little room, or etcd cannot be started.
         """
-        self._begin(epoch, "join", Begin(initial_cluster))
+        if self._begin(epoch, "join", Begin(initial_cluster)):
+            comes_up.await_served(
+                serves=self._serves,
+                ended=lambda: bool(self.ended()),
+                applied=lambda: quiet.applied(self._me),
+                again=self._again,
+                wait=self._stop.wait,
+            )
 
     def restore(self, epoch: int, token: str, snapshot: Path) -> None:
         """Start a cluster of one from a snapshot, its revisions far above all that were ever given out.
@@ -220,17 +229,33 @@ class EtcdHands:
         """The agent ends: where there is no systemd, etcd ends with it."""
         self._units.close()
 
-    def _begin(self, epoch: int, way: str, begin: Begin) -> None:
-        """Start etcd where there is no data, unless it is already at making it: not a file is touched below it then."""
+    def _begin(self, epoch: int, way: str, begin: Begin) -> bool:
+        """Start etcd where there is no data, unless it is already at making it: not a file is touched below it then.
+
+        Returns whether it was started.
+        """
         if self._begun(epoch, way):
-            return
+            return False
         if self.running() and settings.is_there(self._me, self._root, begin):
-            return
+            return False
         self._units.stop(UNIT)
         self._data.need(0, f"to {way}")
         self._data.clear()
         self._data.mark(epoch, way)
         self._start(begin)
+        return True
+
+    def _again(self) -> None:
+        self._units.stop(UNIT)
+        self.resume()
+
+    def _serves(self) -> bool:
+        """Say whether it answers: one that does not yet takes the connection and says nothing."""
+        try:
+            replace(self._client(), timeout=_HASTY).status()
+        except EtcdError:
+            return False
+        return True
 
     def _begun(self, epoch: int, way: str) -> bool:
         """Go on with what was begun, when there is data of this epoch; there must not be any other."""

@@ -30,7 +30,8 @@ class Pace:
     """How long the loop waits, in seconds.
 
     Attributes:
-        first: after something was done or has changed.
+        acted: after this node did something: what came of it is to be seen at once.
+        first: after something else has changed.
         joining: the longest between tries while this node joins: others wait for it.
         most: between looks at what does not change; each wait is half as long again as the one before.
         serving: between looks of a member that serves.
@@ -38,6 +39,7 @@ class Pace:
         tried: how long etcd may take to find a quorum with the data it has before others are asked for it.
     """
 
+    acted: float = 0.05
     first: float = 0.3
     joining: float = 0.6
     most: float = 5.0
@@ -85,12 +87,14 @@ class Done:
         reason: why.
         settled: whether the whole cluster is as it should be, seen by a member that serves.
         missing: what is not, as a clause.
+        acted: whether this node changed something.
     """
 
     decision: str
     reason: str
     settled: bool = False
     missing: str = ""
+    acted: bool = False
 
     @property
     def serves(self) -> bool:
@@ -139,7 +143,8 @@ class Loop:
             say(self.last.decision, self.last.reason, instance=self._me.name)
             self._said = (self.last.decision, self.last.reason)
         longest = self._pace.joining if self.last.decision in ("join", "promote") else self._pace.most
-        self._wait = self._pace.first if changed else min(1.5 * self._wait, longest)
+        soon = self._pace.acted if self.last.acted else self._pace.first
+        self._wait = soon if changed else min(1.5 * max(self._wait, self._pace.first), longest)
         if self.last.serves and self.last.settled:
             return self._pace.serving
         return self._pace.stopped if self.last.stopped else self._wait
@@ -182,7 +187,7 @@ class Loop:
             self._world.ask(seen.look.via).promote(mine.id)
         except EtcdError as error:
             return Done("promote", str(error), missing=str(error))
-        return Done("promoted", verdict.reason, missing="this node was only just promoted")
+        return Done("promoted", verdict.reason, missing="this node was only just promoted", acted=True)
 
     def _serve(self, seen: Sight, data: int) -> Done:
         assert seen.look is not None
@@ -192,9 +197,8 @@ class Loop:
         if stored and claims.ours(stored, self._me.name) and stored.epoch == data:
             world.ask(self._me.address).put(ESTABLISHED, str(data).encode())
             won = claims.establish(world.store, stored, look.cluster_id, me=self._me.name, at=world.clock.now())
-            return Done(
-                "establish", f"epoch {data} acknowledged a write", missing="" if won else "it was not written yet"
-            )
+            missing = "" if won else "it was not written yet"
+            return Done("establish", f"epoch {data} acknowledged a write", missing=missing, acted=True)
         if stored is None:
             return Done("serve", "; ".join(seen.troubles), missing="the cluster object could not be read")
         if stored.established != data:
@@ -308,6 +312,7 @@ class Loop:
             hands.aside()
         elif start is Start.ENLIST:
             self._enlist(seen)
+            done = replace(done, acted=True)
         elif start is Start.JOIN:
             done = self._join(seen, reason)
         elif start in (Start.FOUND, Start.RESTORE, Start.SURVIVE):
@@ -342,7 +347,7 @@ class Loop:
                 "join", "this node's learner has run before, and its data is gone: it joins anew", missing=reason
             )
         self._world.hands.join(seen.stored.epoch, initial)
-        return Done("join", f"{reason}; {verdict.reason}", missing="this node is joining")
+        return Done("join", f"{reason}; {verdict.reason}", missing="this node is joining", acted=True)
 
     def _make(self, decision: Decision, seen: Sight, known: Optional[Epoch]) -> Done:
         """Make the next epoch, or go on making it."""
@@ -368,7 +373,7 @@ class Loop:
             world.hands.survive(stored.epoch)
         else:
             self._begin(stored, chosen)
-        return Done(way.value, decision.reason, missing=f"epoch {stored.epoch} is being made")
+        return Done(way.value, decision.reason, missing=f"epoch {stored.epoch} is being made", acted=True)
 
     def _begin(self, stored: Stored, chosen: Optional[restoring.Chosen]) -> None:
         hands = self._world.hands

@@ -77,10 +77,7 @@ class Own:
                 raise EtcdError(UNAVAILABLE, message, definite=True) from None
 
     def _quiet_status(self) -> Status:
-        address = self._me.address if self._me.loopback else "127.0.0.1"
-        text, _ = self._get(f"http://{address}:{METRICS_PORT}/metrics")
-        lines = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("etcd_"))
-        told: Dict[str, float] = {name: float(value) for name, value in lines}
+        told = metrics(self._me, self._timeout)
         members, cluster = self._members()
         mine = next(one.id for one in members if self._me.peer_url in one.peer_urls)
         return Status(
@@ -102,12 +99,36 @@ class Own:
         return tuple(_listed(one) for one in json.loads(text)), headers["X-Etcd-Cluster-Id"].lower()
 
     def _get(self, url: str) -> Tuple[str, Any]:
-        # No proxy: what this node is told of proxies is not for its own ports.
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._tls)
-        )
-        with opener.open(url, timeout=self._timeout) as answer:
-            return answer.read(_LARGEST).decode(), answer.headers
+        return _get(url, self._timeout, urllib.request.HTTPSHandler(context=self._tls))
+
+
+def applied(me: Me) -> int:
+    """Return the last index that this node's etcd took in; 0 while it has none, or does not answer."""
+    try:
+        return int(metrics(me, 1.0).get(_APPLIED, 0))
+    except (OSError, http.client.HTTPException, ValueError):
+        return 0
+
+
+def metrics(me: Me, timeout: float) -> Dict[str, float]:
+    """Return what this node's etcd tells of itself, by name and labels.
+
+    Raises:
+        OSError: it does not answer.
+        HTTPException: it answers something else.
+        ValueError: likewise.
+    """
+    address = me.address if me.loopback else "127.0.0.1"
+    text, _ = _get(f"http://{address}:{METRICS_PORT}/metrics", timeout)
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("etcd_"))
+    return {name: float(value) for name, value in lines}
+
+
+def _get(url: str, timeout: float, *handlers: urllib.request.BaseHandler) -> Tuple[str, Any]:
+    # No proxy: what this node is told of proxies is not for its own ports.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
+    with opener.open(url, timeout=timeout) as answer:
+        return answer.read(_LARGEST).decode(), answer.headers
 
 
 def _listed(one: Dict[str, Any]) -> Listed:
