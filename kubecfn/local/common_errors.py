@@ -13,6 +13,7 @@ _QUERY = {
     "expired": ("ExpiredToken", 403, "The security token included in the request is expired"),
     "denied": ("AccessDenied", 403, "Access denied by a fault"),
     "unknown-key": ("InvalidClientTokenId", 403, "The security token included in the request is invalid."),
+    "skewed": ("SignatureDoesNotMatch", 403, "Signature expired, or not yet current: the clocks are too far apart"),
     "signature": (
         "SignatureDoesNotMatch",
         403,
@@ -25,6 +26,7 @@ _JSON = {
     "expired": ("ExpiredTokenException", 400, "The security token included in the request is expired"),
     "denied": ("AccessDeniedException", 400, "Access denied by a fault"),
     "unknown-key": ("UnrecognizedClientException", 400, "The security token included in the request is invalid."),
+    "skewed": ("InvalidSignatureException", 400, "Signature expired, or not yet current: the clocks are too far apart"),
     "signature": (
         "InvalidSignatureException",
         400,
@@ -42,6 +44,7 @@ _OWN = {
         "error": ("InternalError", 500, "An internal error has occurred"),
         "expired": ("RequestExpired", 400, "Request has expired."),
         "denied": ("UnauthorizedOperation", 403, "You are not authorized to perform this operation."),
+        "skewed": ("RequestExpired", 400, "Request has expired."),
         "unknown-key": (
             "AuthFailure",
             401,
@@ -53,6 +56,11 @@ _OWN = {
         "error": ("InternalError", 500, "We encountered an internal error. Please try again."),
         "expired": ("ExpiredToken", 400, "The provided token has expired."),
         "denied": ("AccessDenied", 403, "Access Denied"),
+        "skewed": (
+            "RequestTimeTooSkewed",
+            403,
+            "The difference between the request time and the current time is too large.",
+        ),
         "unknown-key": (
             "InvalidAccessKeyId",
             403,

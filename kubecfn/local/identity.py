@@ -14,7 +14,7 @@ from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
 from kubecfn.local.api import Answer, Call
-from kubecfn.local.signature import Signature, is_expired, is_genuine
+from kubecfn.local.signature import Signature, is_expired, is_genuine, is_skewed
 from kubecfn.local.world import partition_of
 
 
@@ -137,13 +137,15 @@ def _secret(key: str) -> str:
 
 
 def check_signature(signature: Signature, environ: Mapping[str, Any], body: bytes) -> None:
-    """Verify that the owner of the key signed exactly this request, and a presigned one not too long ago.
+    """Verify that the owner of the key signed exactly this request, by a clock that is right, and not too long ago.
 
     Raises:
-        IdentityError: it is too old, or was not signed so.
+        IdentityError: it is too old, of another time, or was not signed so.
     """
     if signature.presigned and is_expired(environ, datetime.now(UTC)):
         raise IdentityError("expired")
+    if not signature.presigned and is_skewed(environ, signature, datetime.now(UTC)):
+        raise IdentityError("skewed")
     if not is_genuine(environ, signature, _secret(signature.key), body):
         raise IdentityError("signature")
 

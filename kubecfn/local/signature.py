@@ -20,6 +20,11 @@ _HEADER = re.compile(
 )
 # date/region/service/aws4_request
 _SCOPE_PARTS = 4
+_STAMP = "%Y%m%dT%H%M%SZ"
+# How far a request's date may be off. IAM User Guide, "Create a signed AWS API request": in most cases five minutes. Amazon
+# S3 API Reference, "Authenticating Requests", and EC2 "Error codes", RequestExpired: fifteen.
+_OFF = timedelta(minutes=5)
+_FURTHER_OFF = {"s3": timedelta(minutes=15), "ec2": timedelta(minutes=15)}
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,19 @@ def is_expired(environ: Mapping[str, Any], now: datetime) -> bool:
     """Return whether a presigned request is outside of its own X-Amz-Date + X-Amz-Expires."""
     query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
     try:
-        signed = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        signed = datetime.strptime(query["X-Amz-Date"], _STAMP).replace(tzinfo=UTC)
         return now > signed + timedelta(seconds=int(query.get("X-Amz-Expires", "900")))
     except (KeyError, ValueError):
         return True
+
+
+def is_skewed(environ: Mapping[str, Any], signature: Signature, now: datetime) -> bool:
+    """Return whether the signer's clock is too far off. A request that is dated by another header is not judged."""
+    try:
+        signed = datetime.strptime(environ.get("HTTP_X_AMZ_DATE", ""), _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return abs(now - signed) > _FURTHER_OFF.get(signature.service, _OFF)
 
 
 def is_genuine(environ: Mapping[str, Any], signature: Signature, secret: str, body: bytes) -> bool:

@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from xml.etree import ElementTree as ET
 
 import boto3
+import botocore.auth
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -109,6 +110,32 @@ def test_a_key_with_a_wrong_secret_is_refused(aws, service, method, arguments, c
 
     assert outcomes[0] in {"ok", "NoSuchBucket", "ResourceNotFoundException"}
     assert outcomes[1].startswith(code)
+
+
+CLOCKS = [
+    ("sts", "get_caller_identity", 4, "ok"),
+    ("sts", "get_caller_identity", 6, "SignatureDoesNotMatch"),
+    ("sts", "get_caller_identity", -6, "SignatureDoesNotMatch"),
+    ("ssm", "describe_parameters", 6, "InvalidSignatureException"),
+    ("s3", "list_buckets", 14, "ok"),
+    ("s3", "list_buckets", 16, "RequestTimeTooSkewed"),
+    ("ec2", "describe_vpcs", -14, "ok"),
+    ("ec2", "describe_vpcs", -16, "RequestExpired"),
+]
+
+
+@pytest.mark.parametrize(("service", "method", "minutes", "code"), CLOCKS)
+def test_a_signer_whose_clock_is_too_far_off_is_refused(aws, monkeypatch, service, method, minutes, code):
+    """A request's date may be five minutes off, at S3 and EC2 fifteen; ahead is no better than behind."""
+    right = botocore.auth.get_current_datetime
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: right() + timedelta(minutes=minutes))
+    outcome = "ok"
+    try:
+        getattr(aws.client(service), method)()
+    except ClientError as error:
+        outcome = error.response["Error"]["Code"]
+
+    assert outcome == code
 
 
 def credentials(session):
