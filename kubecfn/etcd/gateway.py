@@ -28,6 +28,8 @@ _REFUSED_WORDS = ("unhealthy cluster", "rpc not supported for learner", "not cap
 _ALERTS = ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "PROTOCOL_VERSION", "ACCESS_DENIED")
 # The same class only from Python 3.10 on.
 _TIMEOUTS = (TimeoutError, socket.timeout)
+# Seconds; RFC 6298 section 2.1 lets TCP ask again after one second, so one question may be lost on its way.
+CONNECTING = 1.5
 _LARGEST = 16 * 1024 * 1024  # of an answer; etcd's own requests end at 1.5 MiB
 _LONGEST = 1024 * 1024  # of one line of a stream; etcd sends a snapshot in pieces of 32 KiB
 
@@ -75,7 +77,7 @@ class Call:
         address: an IP address, or a name that resolves at once: a resolver's own time is not bounded here.
         port: of etcd's clients.
         context: see `tls`.
-        timeout: seconds from connecting to the last byte of the answer.
+        timeout: seconds from connecting to the last byte of the answer; connecting alone takes `CONNECTING` at most.
     """
 
     def __init__(self, address: str, port: int, context: ssl.SSLContext, timeout: float) -> None:
@@ -133,7 +135,11 @@ class Call:
     def _connect(self, until: float) -> ssl.SSLSocket:
         if not self._address:
             raise OSError("its address is not known")  # "" would be this machine itself
-        plain = socket.create_connection((self._address, self._port), timeout=_left(until))
+        try:
+            plain = socket.create_connection((self._address, self._port), timeout=min(_left(until), CONNECTING))
+        except _TIMEOUTS:
+            _left(until)
+            raise OSError(f"no connection within {CONNECTING:g} s") from None
         try:
             plain.settimeout(_left(until))
             return self._context.wrap_socket(plain, server_hostname=self._address)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
 import ssl
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -155,6 +157,22 @@ def test_a_call_ends_with_its_deadline_and_not_with_the_server(trust, pair, cont
         with pytest.raises(EtcdError):
             Client("127.0.0.1", context, port=port, timeout=0.2).status()
         assert time.monotonic() - began < 0.6
+
+
+def test_who_takes_no_connection_is_not_waited_for_as_long_as_an_answer(context, monkeypatch):
+    """A host that is gone says nothing at all: whoever looks at all members must not wait for it each time."""
+    monkeypatch.setattr(gateway, "CONNECTING", 0.2)
+    with socket.socket() as full, ExitStack() as others:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)  # Linux drops further questions for a connection then
+        for _ in range(2):
+            other = others.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(full.getsockname())
+        with pytest.raises(EtcdError, match=r"cannot be reached: no connection within 0.2 s") as caught:
+            Client("127.0.0.1", context, full.getsockname()[1], timeout=60.0).status()
+
+    assert caught.value.definite
 
 
 def test_an_expired_certificate_is_called_expired(trust, context, tmp_path):
