@@ -25,7 +25,7 @@ from kubecfn.ready import Ready, make_ready
 
 from .hub import Hub
 from .image import image
-from .machines import NspawnMachines
+from .machines import AWS, NspawnMachines
 from .names import Resolver, records_of
 
 NAME, REGION = "rehearsal", "eu-central-1"
@@ -147,7 +147,9 @@ def until(what: Callable[[], object], describe: Callable[[], str], seconds: floa
 
 
 @contextmanager
-def opened(folder: Path, build: Path, hub: Hub, *, etcd: tuple[str, ...], speed: float) -> Iterator[Cluster]:
+def opened(
+    folder: Path, build: Path, hub: Hub, *, etcd: tuple[str, ...], speed: float, volume: int = 0
+) -> Iterator[Cluster]:
     """Open an empty account in which each of these etcd releases has a machine image; it closes with everything in it.
 
     Args:
@@ -157,17 +159,25 @@ def opened(folder: Path, build: Path, hub: Hub, *, etcd: tuple[str, ...], speed:
         etcd: releases; the first one's image is the configuration's.
         speed: simulated seconds in a real one: AWS's quarter-hours pass while etcd, which lives in real time, has its
             seconds.
+        volume: MiB of a data volume of its own for each instance, which then also knows AWS by a name; 0 for neither.
     """
     (folder / "aws").mkdir(parents=True)
     images = {release: image(build, release) for release in etcd}
     released: dict[str, str] = {}
-    machines = NspawnMachines(hub, folder.parent.name, folder / "instances", lambda ami: images[released[ami]])
+    machines = NspawnMachines(
+        hub,
+        folder.parent.name,
+        folder / "instances",
+        lambda ami: images[released[ami]],
+        named=bool(volume),
+        volume=volume,
+    )
     cloud = EmbeddedAws(
         region=REGION, clock=ScaledClock(speed), workdir=folder / "aws", machines=machines, host=hub.gate
     )
     with cloud, _pointed_at(cloud):
-        route53 = cloud.client("route53")
-        resolver = Resolver(hub.resolver, lambda: records_of(route53))
+        asked = [cloud.client(name) for name in ("route53", "elbv2", "ec2")]
+        resolver = Resolver(hub.resolver, lambda: records_of(*asked), {(AWS, "A"): (5, (hub.gate,))})
         try:
             cluster = Cluster(cloud, machines, resolver, folder)
             for release in etcd:

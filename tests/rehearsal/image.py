@@ -18,12 +18,13 @@ from kubecfn.errors import KubecfnError
 from kubecfn.local import programs
 
 SUITE = "bookworm"
-# What the units, the agent and whoever looks inside call.
-PACKAGES = "systemd,systemd-sysv,dbus,python3,openssl,iproute2,ca-certificates,procps"
+# What the units, the agent and whoever looks inside call; and with what a disk is slowed and a clock set wrong.
+PACKAGES = "systemd,systemd-sysv,dbus,python3,openssl,iproute2,ca-certificates,procps,strace,tcc"
 PYTHON = "usr/local/lib/python3.11/dist-packages"
 # boto3 and all it needs, each plain Python: copied from the environment whose versions the lock file pins.
 WHEELS = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
 FILES = Path(__file__).with_name("image")
+CLOCK = "usr/local/lib/wrong-clock"
 WANTED = ("cloud-final.service",)
 # Nothing that wakes up by itself belongs into a rehearsal of seconds.
 UNWANTED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer")
@@ -58,7 +59,7 @@ def image(build: Path, etcd: str, report: Callable[[str], None] = lambda _: None
 def distribution(kept: Path) -> Path:
     """Return the distribution's root, made by debootstrap the first time: one to two minutes."""
     packages = " ".join(f"{name} {importlib.metadata.version(name)}" for name in WHEELS)
-    recipe = f"{SUITE} minbase {PACKAGES} {packages} {UNWANTED}"
+    recipe = f"{SUITE} minbase {PACKAGES} {packages} {UNWANTED} {(FILES / CLOCK / 'clock.c').read_text()}"
     return _once(kept / f"root-{_hash(recipe)}", _debootstrap)
 
 
@@ -125,6 +126,10 @@ def _debootstrap(target: Path) -> None:
     _copy_packages(target / PYTHON)
     # As pip does: an instance that has to compile boto3 first boots seconds later.
     subprocess.run(["chroot", str(target), "python3", "-m", "compileall", "-q", f"/{PYTHON}"], check=True)
+    (target / CLOCK).mkdir(parents=True)
+    shutil.copyfile(FILES / CLOCK / "clock.c", target / CLOCK / "clock.c")
+    compiled = ["tcc", "-shared", "-nostdlib", "-o", f"/{CLOCK}/clock.so", f"/{CLOCK}/clock.c"]
+    subprocess.run(["chroot", str(target), *compiled], check=True)
     for unit in UNWANTED:
         (target / "etc/systemd/system" / unit).symlink_to("/dev/null")
     shutil.rmtree(target / "var/cache/apt/archives", ignore_errors=True)

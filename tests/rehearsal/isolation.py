@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kubecfn.errors import KubecfnError
@@ -15,7 +18,18 @@ from kubecfn.errors import KubecfnError
 from . import groups
 
 INSIDE = "KUBECFN_REHEARSAL"
-TOOLS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "ip": "iproute2", "unshare": "util-linux"}
+TOOLS = {
+    "systemd-nspawn": "systemd-container",
+    "debootstrap": "debootstrap",
+    "ip": "iproute2",
+    "unshare": "util-linux",
+    "mkfs.ext4": "e2fsprogs",
+}
+
+WALLS = (
+    *("unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"),
+    *("--propagation", "private", "--"),
+)
 
 
 def install_tools() -> None:
@@ -27,13 +41,79 @@ def install_tools() -> None:
     packages = sorted({package for tool, package in TOOLS.items() if not shutil.which(tool)})
     if not packages:
         return
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    install = ["install", "--yes", "--no-install-recommends", *packages]
+    # A machine on which nobody ever asked for the lists of packages knows none.
+    done = _apt(install)
+    if done.returncode:
+        _apt(["update"])
+        done = _apt(install)
     if done.returncode:
         raise KubecfnError(
             f"The packages {' '.join(packages)} are missing and could not be installed: {done.stderr.strip()}",
-            remedy="Run apt-get update, or install them yourself.",
+            remedy="Install them, or make rehearse where apt-get can.",
+        )
+
+
+def _apt(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(
+        ["apt-get", "--quiet", *arguments], check=False, capture_output=True, text=True, env=environment
+    )
+
+
+@contextmanager
+def alone(runs: Path, report: Callable[[str], None]) -> Iterator[None]:
+    """Let one rehearsal run at a time: two would measure each other.
+
+    Args:
+        runs: the folder in which runs keep their disks.
+        report: is told that another one is waited for.
+    """
+    runs.mkdir(parents=True, exist_ok=True)
+    with (runs / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("Another rehearsal runs on this machine; this one waits for its end …")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+# What a container is made of, tried by itself: its walls, its layers, its control groups.
+_PROBE = """
+set -e
+mkdir below above work root
+mount -t overlay overlay -o lowerdir=below,upperdir=above,workdir=work root
+umount root
+ip link add kubecfn0 type bridge
+"""
+
+
+def must_contain(runs: Path) -> None:
+    """Find out in a moment whether containers can run on this machine at all.
+
+    Args:
+        runs: the folder in which runs keep their disks.
+
+    Raises:
+        KubecfnError: they cannot, and why.
+    """
+    probe = runs / f"run-{os.getpid()}"
+    probe.mkdir(parents=True)
+    try:
+        command = [*WALLS, "sh", "-c", _PROBE]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=probe)
+        why = done.stderr.strip().replace("\n", "; ") if done.returncode else ""
+        if not why:
+            groups.make(f"{probe.name}-probe")
+    except OSError as error:
+        why = str(error)
+    finally:
+        sweep(probe)
+    if why:
+        raise KubecfnError(
+            f"NOT REHEARSED: containers cannot run on this machine: {why}.",
+            remedy="Run make rehearse as root on a machine of yours, or in one that may make namespaces, overlays and cgroups.",
         )
 
 
@@ -46,9 +126,7 @@ def run_inside(module: str, arguments: list[str], run: Path) -> int:
         run: the folder that is removed at the end.
     """
     # Whoever ends this process, by whatever signal, ends everything behind the walls too.
-    walls = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork"]
-    walls += ["--kill-child", "--mount-proc", "--propagation", "private", "--"]
-    command = [*walls, sys.executable, "-m", module, *arguments]
+    command = ["setpriv", "--pdeathsig", "KILL", *WALLS, sys.executable, "-m", module, *arguments]
     run.mkdir(parents=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     process = subprocess.Popen(command, env={**os.environ, INSIDE: str(run)})

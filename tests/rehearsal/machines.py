@@ -26,6 +26,10 @@ from .hub import Hub
 from .image import Image
 from .metadata import Metadata
 
+# Where AWS is when it has a name: then whoever has no DNS has no AWS. One without a dot, and the bucket in the path:
+# the embedded S3 takes the first part of a longer name for a bucket.
+AWS = "aws"
+_PATHS = "[default]\ns3 =\n    addressing_style = path\n"
 # An instance that does not end by itself is switched off, as EC2 does after a few minutes (User Guide, "Terminate").
 GRACE = 20.0
 
@@ -36,7 +40,7 @@ class _Machine:
 
     Attributes:
         name: of its cable, namespace and control groups: at most 15 bytes, as the kernel allows.
-        folder: ``upper`` (what it wrote), ``work``, ``root`` (all layers, while it is on), ``console``.
+        folder: ``upper`` (what it wrote), ``work``, ``root`` (all layers, while it is on), ``console``, ``volume``.
         nspawn: None while it is off.
     """
 
@@ -54,6 +58,11 @@ class _Machine:
         """Its "/" as seen from outside."""
         return self.folder / "root"
 
+    @property
+    def volume(self) -> Path:
+        """Its data volume as seen from outside; not there when it has none."""
+        return self.folder / "volume"
+
 
 class NspawnMachines:
     """Runs instances as containers; see `kubecfn.local.fleet.machines.Machines` for the methods of the protocol.
@@ -64,6 +73,11 @@ class NspawnMachines:
         disks: a folder on a real disk; what instances wrote stays there until the run is over.
         image: what an image id stands for.
         environment: more for every process of every instance, e.g. a shorter patience.
+        named: instances know AWS by a name instead of by its address.
+        volume: how large a disk of its own /var/lib/etcd is, in MiB; 0 for none.
+
+    Attributes:
+        prepare: is given the id and the disk of each instance before it boots for the first time.
     """
 
     def __init__(
@@ -73,7 +87,13 @@ class NspawnMachines:
         disks: Path,
         image: Callable[[str], Image],
         environment: Mapping[str, str] | None = None,
+        *,
+        named: bool = False,
+        volume: int = 0,
     ) -> None:
+        self.prepare: Callable[[str, Path], None] = lambda _id, _disk: None
+        self._named = named
+        self._volume = volume
         self._hub = hub
         self._run = run
         self._disks = disks
@@ -93,6 +113,9 @@ class NspawnMachines:
         machine = _Machine(instance, imds, name, folder, self._image(instance.image_id).layers)
         self._machines[instance.id] = machine
         self._configure(machine, world.endpoint())
+        if self._volume:
+            _make_volume(machine.volume, self._volume)
+        self.prepare(instance.id, folder / "upper")
         self._power_on(machine)
 
     def address(self, private_ip: str) -> str:
@@ -186,6 +209,10 @@ class NspawnMachines:
         """Its "/" while it is on."""
         return self._machines[instance_id].root
 
+    def volume(self, instance_id: str) -> Path:
+        """Its data volume, on or off."""
+        return self._machines[instance_id].volume
+
     def journal(self, instance_id: str, *arguments: str) -> str:
         """Return what journalctl shows of it, dead or alive."""
         logs = self._machines[instance_id].folder / "upper/var/log/journal"
@@ -211,6 +238,10 @@ class NspawnMachines:
         (etc / "systemd/system.conf.d").mkdir(parents=True)
         (etc / "resolv.conf").write_text(f"nameserver {self._hub.resolver}\noptions timeout:1 attempts:2\n")
         given = {"AWS_ENDPOINT_URL": endpoint, **self._environment}
+        if self._named:
+            (etc / "aws-paths").write_text(_PATHS)
+            given["AWS_ENDPOINT_URL"] = endpoint.replace(self._hub.gate, AWS)
+            given["AWS_CONFIG_FILE"] = "/etc/aws-paths"
         lines = "".join(f'DefaultEnvironment="{name}={value}"\n' for name, value in given.items())
         (etc / "systemd/system.conf.d/10-aws.conf").write_text(f"[Manager]\n{lines}")
         (machine.folder / "upper/var/log/journal").mkdir(parents=True)
@@ -224,7 +255,7 @@ class NspawnMachines:
             namespace = self._hub.plug(machine.name, instance.private_ip, instance.mac)
             self._metadata.serve(instance.private_ip, machine.imds)
             joins = " && ".join(f"echo $$ > {path}/cgroup.procs" for path in groups.make(self._group(machine)))
-            command = _nspawn(root, namespace, instance)
+            command = _nspawn(machine, namespace)
             with (machine.folder / "console").open("ab") as console:
                 machine.booted = time.monotonic()
                 machine.nspawn = subprocess.Popen(
@@ -257,14 +288,29 @@ class NspawnMachines:
 
     def _scrap(self, machine: _Machine) -> None:
         """Throw away the data of a terminated instance, as EC2 does with its volumes; its logs stay."""
+        if machine.volume.exists():
+            subprocess.run(["umount", "--lazy", str(machine.volume)], check=False, capture_output=True)
+            machine.volume.with_suffix(".ext4").unlink(missing_ok=True)
         shutil.rmtree(machine.folder / "upper/var/lib", ignore_errors=True)
 
 
-def _nspawn(root: Path, namespace: str, instance: Instance) -> list[str]:
+def _make_volume(target: Path, size: int) -> None:
+    """Make a small file system of its own, in a file that takes only what is written on it."""
+    file = target.with_suffix(".ext4")
+    with file.open("wb") as made:
+        made.truncate(size << 20)
+    target.mkdir()
+    # Nothing is kept back for root: etcd is root.
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(file)], check=True)
+    subprocess.run(["mount", "-o", "loop", str(file), str(target)], check=True)
+
+
+def _nspawn(machine: _Machine, namespace: str) -> list[str]:
+    instance = machine.instance
     return [
         "systemd-nspawn",
         "--quiet",
-        f"--directory={root}",
+        f"--directory={machine.root}",
         "--boot",
         # There may be no systemd on this machine that could register it or make a unit for it.
         "--register=no",
@@ -277,6 +323,7 @@ def _nspawn(root: Path, namespace: str, instance: Instance) -> list[str]:
         "--link-journal=no",
         # Not "pipe": without a terminal there is no /dev/console, and what units write on it is lost.
         "--console=read-only",
+        *([f"--bind={machine.volume}:/var/lib/etcd"] if machine.volume.exists() else []),
     ]
 
 

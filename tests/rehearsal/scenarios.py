@@ -13,6 +13,7 @@ from rich.console import Console
 from kubecfn.demo.proof import signals, wait_until_dns_names
 
 from .cluster import NAME, Cluster, DidNotHappenError, network, opened, until
+from .faults import VOLUME, Faults
 from .hub import Hub
 from .life import lived
 from .results import Results
@@ -103,7 +104,12 @@ def _names(cluster: Cluster) -> str:
     found = cluster.machines.run(other, "python3", "-c", asks)
     if found.stdout.strip() != cluster.machines.address_of(one):
         raise DidNotHappenError(f"{other} resolves {one}.{domain} as {found.stdout.strip() or found.stderr}")
-    return f"a controller finds another by its name: {found.stdout.strip()}"
+    asks = f"import socket; print(*sorted(socket.gethostbyname_ex('api.{domain}')[2]))"
+    api = cluster.machines.run(other, "python3", "-c", asks)
+    wanted = sorted(map(cluster.machines.address_of, alive))
+    if api.stdout.split() != wanted:
+        raise DidNotHappenError(f"api.{domain} is {api.stdout.strip() or api.stderr}, the controllers are at {wanted}")
+    return f"a controller finds another by its name: {found.stdout.strip()}; api.{domain} leads to all {len(wanted)}"
 
 
 def _reset_one(cluster: Cluster) -> str:
@@ -129,7 +135,7 @@ def three(stage: Stage) -> None:
             _do(stage, "look inside", lambda: _look_inside(cluster))
             cluster.wanted["controllers"]["instance_type"] = "m7i.xlarge"
             _do(stage, "roll all, one after another", lambda: life.roll("graceful roll of three"))
-            _do(stage, "kill -9 of the leader's etcd", life.kill_leaders_etcd)
+            _do(stage, "kill -9 of the leader's etcd, three times", lambda: life.kill_leaders_etcd(3))
             _do(stage, "the leader cut off the network, and back", lambda: life.hang("cut off"))
             _do(stage, "the leader paused, and resumed", lambda: life.hang("paused"))
             _do(stage, "power cut of a follower", lambda: life.cut_power("follower"))
@@ -169,8 +175,45 @@ def upgrade(stage: Stage) -> None:
         _do(stage, "delete", lambda: _delete(cluster))
 
 
-def _opened(stage: Stage, *etcd: str) -> AbstractContextManager[Cluster]:
-    return opened(stage.run / stage.name, stage.build, stage.hub, etcd=etcd, speed=stage.speed)
+def faults(stage: Stage) -> None:
+    """Three controllers, and what goes wrong around them: DNS, disks, clocks, certificates, operators, quotas."""
+    with _opened(stage, ETCD, volume=VOLUME) as cluster:
+        with lived(cluster, stage.results) as life:
+            hurt = Faults(life)
+            _do(stage, "found three", life.found)
+            _do(stage, "DNS gone while one is replaced", hurt.dns_gone)
+            _do(stage, "a follower's disk full, and room again", hurt.disk_full)
+            _do(stage, "a follower's fsync 0.5 s slower", lambda: hurt.slow_disk("follower", 0.5))
+            _do(stage, "the leader's fsync 0.3 s slower", lambda: hurt.slow_disk("leader", 0.3))
+            _do(stage, "one boots with its clock 10 minutes ahead", hurt.clock_at_boot)
+            _do(stage, "clocks 10 minutes ahead and behind", hurt.clocks_apart)
+            for kind in ("expired", "of another authority"):
+                _do(stage, f"a follower's certificate {kind}", lambda kind=kind: hurt.bad_certificate(kind))
+            for kind in ("learner", "voter"):
+                _do(stage, f"an operator adds a {kind} by hand", lambda kind=kind: hurt.added_by_hand(kind))
+            _do(stage, "quota reached, and disarmed", hurt.no_space)
+            _do(stage, "read everything back", life.judge)
+        _do(stage, "delete", lambda: _delete(cluster))
+
+
+def short(stage: Stage) -> None:
+    """What says most in little time: founded, rolled, its leader's power cut, all lost, restored, read back, deleted."""
+    with _opened(stage, ETCD) as cluster:
+        with lived(cluster, stage.results) as life:
+            _do(stage, "found three", life.found)
+            _do(stage, "look inside", lambda: _look_inside(cluster))
+            cluster.wanted["controllers"]["instance_type"] = "m7i.xlarge"
+            _do(stage, "roll all, one after another", lambda: life.roll("graceful roll of three"))
+            _do(stage, "kill -9 of the leader's etcd", life.kill_leaders_etcd)
+            _do(stage, "power cut of the leader", lambda: life.cut_power("leader"))
+            _do(stage, "back up now", life.back_up)
+            _do(stage, "all three are lost for good", lambda: life.lose(3))
+            _do(stage, "read everything back", life.judge)
+        _do(stage, "delete", lambda: _delete(cluster))
+
+
+def _opened(stage: Stage, *etcd: str, volume: int = 0) -> AbstractContextManager[Cluster]:
+    return opened(stage.run / stage.name, stage.build, stage.hub, etcd=etcd, speed=stage.speed, volume=volume)
 
 
 def _do(stage: Stage, name: str, act: Callable[[], str]) -> None:
@@ -191,4 +234,12 @@ def _delete(cluster: Cluster) -> str:
     return "nothing left in the account, nothing runs"
 
 
-SCENARIOS: dict[str, Callable[[Stage], None]] = {"stack": stack, "three": three, "five": five, "upgrade": upgrade}
+# What is played unless something is named; `short` says nothing that `three` does not.
+WHOLE: dict[str, Callable[[Stage], None]] = {
+    "stack": stack,
+    "three": three,
+    "five": five,
+    "upgrade": upgrade,
+    "faults": faults,
+}
+SCENARIOS = {**WHOLE, "short": short}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import struct
+from contextlib import closing
+from typing import Any
 
 import pytest
 
-from tests.rehearsal.names import answer
+from tests.rehearsal.names import Records, Resolver, answer, records_of
 
 ZONE = {
     ("i-1.example.com", "A"): (60, ("10.20.0.11",)),
@@ -52,3 +55,111 @@ def test_nonsense_is_refused(nonsense: bytes) -> None:
     """What is no whole question of one name is not answered."""
     with pytest.raises((ValueError, IndexError, struct.error)):
         answer(nonsense, ZONE)
+
+
+class Zones:
+    """Route 53, a load balancer and an instance, as their APIs answer."""
+
+    def __init__(self, *records: dict[str, Any], targets: tuple[str, ...] = ()) -> None:
+        self._records = records
+        self._targets = targets
+
+    def list_hosted_zones(self) -> dict[str, Any]:
+        """One zone."""
+        return {"HostedZones": [{"Id": "Z1"}]}
+
+    def get_paginator(self, _: str) -> Zones:
+        """The zone's records come in pages."""
+        return self
+
+    def paginate(self, **_: str) -> list[dict[str, Any]]:
+        """One record a page."""
+        return [{"ResourceRecordSets": [one]} for one in self._records]
+
+    def describe_load_balancers(self) -> dict[str, Any]:
+        """One load balancer."""
+        return {"LoadBalancers": [{"DNSName": "Api-1.elb.example.net", "LoadBalancerArn": "arn:lb"}]}
+
+    def describe_target_groups(self, **_: str) -> dict[str, Any]:
+        """One target group."""
+        return {"TargetGroups": [{"TargetGroupArn": "arn:tg"}]}
+
+    def describe_target_health(self, **_: str) -> dict[str, Any]:
+        """The targets that the test wants."""
+        return {"TargetHealthDescriptions": [{"Target": {"Id": one}} for one in self._targets]}
+
+    def describe_instances(self, **asked: list[str]) -> dict[str, Any]:
+        """``i-7`` is at 10.20.0.7; one that is terminated has no address."""
+        known = [{"PrivateIpAddress": f"10.20.0.{one[2:]}"} if one != "i-0" else {} for one in asked["InstanceIds"]]
+        return {"Reservations": [{"Instances": known}]}
+
+
+def alias(name: str, to: str, kind: str = "A") -> dict[str, Any]:
+    """A record that is an alias, as Route 53 shows it."""
+    return {"Name": f"{name}.", "Type": kind, "AliasTarget": {"DNSName": f"{to}.", "HostedZoneId": "Z9"}}
+
+
+def plain(name: str, *values: str) -> dict[str, Any]:
+    """A record with values, as Route 53 shows it."""
+    return {"Name": f"{name}.", "Type": "A", "TTL": 30, "ResourceRecords": [{"Value": one} for one in values]}
+
+
+def looked_up(zones: Zones) -> Records:
+    """Return what the resolver knows."""
+    return records_of(zones, zones, zones)
+
+
+def test_an_alias_is_what_it_leads_to_however_far_away() -> None:
+    """Aliases are followed inside the zone, over other aliases, and take the target's time to live."""
+    zones = Zones(
+        alias("a.example.com", "b.example.com"),
+        alias("b.example.com", "c.example.com"),
+        plain("c.example.com", "10.0.0.1"),
+    )
+    assert looked_up(zones)["a.example.com", "A"] == (30, ("10.0.0.1",))
+
+
+def test_an_alias_of_a_load_balancer_is_where_it_would_send_whoever_asks() -> None:
+    """A load balancer's name gives its targets' addresses, whatever the case it is written in; one without an address is left out."""
+    zones = Zones(alias("api.example.com", "api-1.ELB.example.net"), targets=("i-7", "i-0", "i-5"))
+    assert looked_up(zones) == {("api.example.com", "A"): (60, ("10.20.0.5", "10.20.0.7"))}
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [alias("a.example.com", "nowhere.example.com")],
+        [alias("a.example.com", "b.example.com"), alias("b.example.com", "a.example.com")],
+        [alias("a.example.com", "a.example.com")],
+        [alias("a.example.com", "api-1.elb.example.net")],
+        [alias("a.example.com", "api-1.elb.example.net", "AAAA")],
+        [alias("a.example.com", "b.example.com", "SRV"), plain("b.example.com", "10.0.0.1")],
+    ],
+    ids=["to nothing", "in a circle", "to itself", "to no targets", "of IPv6", "to another type"],
+)
+def test_an_alias_that_leads_nowhere_is_a_name_without_data(records: list[dict[str, Any]]) -> None:
+    """Route 53 answers an alias without a target with no records, and not that there is no such name."""
+    said = answer(question("a.example.com"), looked_up(Zones(*records)))
+    assert header(said) == (0x1234, 0, 0)
+
+
+def test_a_dead_resolver_says_nothing_and_counts_who_asked() -> None:
+    """A resolver that is gone answers nobody, not even that there is no such name; one that is back answers again."""
+    resolver = Resolver("127.0.0.1", lambda: ZONE, {("aws.test", "A"): (5, ("10.20.0.3",))}, port=0)
+    with closing(resolver), closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as asker:
+        asker.settimeout(5)
+
+        def ask(name: str) -> bytes:
+            asker.sendto(question(name), resolver.address)
+            return asker.recv(512)
+
+        assert ask("aws.test").endswith(bytes([10, 20, 0, 3]))
+        assert header(ask("i-1.example.com"))[2] == 1
+        resolver.dead = True
+        asker.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            ask("i-1.example.com")
+        assert resolver.unheard == 1
+        resolver.dead = False
+        asker.settimeout(5)
+        assert header(ask("i-1.example.com"))[2] == 1
