@@ -12,10 +12,13 @@ def test_each_goal_is_a_row_and_a_missed_one_is_missed(tmp_path):
         {"name": "acknowledged writes lost", "measured": 0, "most": 0, "unit": "", "met": True},
         {"name": "longest stall", "measured": 0.71, "most": 0.6, "unit": "s", "met": False},
     ]
-    left.write_text(json.dumps({"good": False, "load": 9.5, "processors": 2, "goals": goals}))
+    left.write_text(
+        json.dumps({"good": False, "at": "2026-11-21T19:14:03+00:00", "load": 9.5, "processors": 2, "goals": goals})
+    )
 
     first, *rest = rows(left)
 
+    assert first.what == "of 2026-11-21 19:14 UTC"
     assert first.measured == "NOT ALL STEPS DONE, load 9.5 on 2 processors"
     assert [(row.measured, row.goal, row.met) for row in rest] == [
         ("0", "at most 0", True),

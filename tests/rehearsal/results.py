@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Goal:
-    """A number and what it may be at most."""
+    """A number and what it may be at most, measured in one scenario."""
 
+    scenario: str
     name: str
     measured: float
     most: float
@@ -53,6 +55,7 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
+    _playing: str = ""
 
     @property
     def good(self) -> bool:
@@ -64,7 +67,7 @@ class Results:
         """Time one step; what it yields takes words for the result. What is raised inside fails the step and goes on."""
         self.console.print(f"{self._clock()}  {scenario}: {name} …", markup=False)
         begun, words = time.monotonic(), list[str]()
-        good = False
+        good, self._playing = False, scenario
         try:
             yield words.append
             good = True
@@ -84,7 +87,7 @@ class Results:
 
     def measure(self, name: str, measured: float, most: float, unit: str = "s") -> str:
         """Keep a number that has a goal; return it with the goal in words."""
-        self.goals.append(Goal(name, measured, most, unit))
+        self.goals.append(Goal(self._playing, name, measured, most, unit))
         return f"{name} {self.goals[-1]}"
 
     def table(self) -> Table:
@@ -104,7 +107,7 @@ class Results:
             busy = f"{os.getloadavg()[2]:.1f} waited for {processors} processors in the last quarter of an hour"
             drawn.add_row("", "load of this machine", busy, "")
         for goal in self.goals:
-            drawn.add_row("goal", goal.name, f"{goal} {'met' if goal.met else 'MISSED'}", "")
+            drawn.add_row("goal", f"{goal.scenario}: {goal.name}", f"{goal} {'met' if goal.met else 'MISSED'}", "")
         return drawn
 
     @property
@@ -112,12 +115,13 @@ class Results:
         """The numbers as plain data."""
         return {
             "good": self.good,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self.begun, 1),
             "load": round(os.getloadavg()[2], 1),
             "processors": os.cpu_count(),
             "goals": [
                 {
-                    "name": one.name,
+                    "name": f"{one.scenario}: {one.name}",
                     "measured": round(one.measured, 3),
                     "most": one.most,
                     "unit": one.unit,
