@@ -16,11 +16,10 @@ from kubecfn.care.consequences import Before, Plan, planned
 from kubecfn.care.report import Report, epoch_line, epoch_of
 from kubecfn.care.status import look
 from kubecfn.care.verify import verify
-from kubecfn.care.where import Where
+from kubecfn.care.where import Where, controllers, nobody
 from kubecfn.deploy.aws import Aws
 from kubecfn.deploy.progress import Ask, Kind, Question, Work
-from kubecfn.errors import DeclinedError, KubecfnError, StackError
-from kubecfn.etcd.places import Fleet, NoGroupError, Place
+from kubecfn.errors import DeclinedError, KubecfnError
 from kubecfn.etcd.store import Stored, now, ordered
 from kubecfn.etcd.view import Machine
 
@@ -88,22 +87,6 @@ def _asked(aws: Aws, where: Where) -> tuple[Report | None, str]:
         return None, f"how etcd is cannot be said ({error.message.rstrip('.')})"
 
 
-def controllers(aws: Aws, where: Where) -> tuple[Place, ...]:
-    """Return the group's instances, and those that EC2 still remembers.
-
-    Raises:
-        AwsError: EC2 or auto scaling could not be asked.
-        StackError: the stack has no group of controllers.
-    """
-    if not where.group:
-        raise _nobody(where)
-    with reading(f"looking at the controllers of {where.cluster}"):
-        try:
-            return Fleet(aws.client("autoscaling"), aws.client("ec2"), where.group).group().places
-        except NoGroupError:
-            raise _nobody(where) from None
-
-
 def founder(running: tuple[str, ...], report: Report | None, where: Where) -> str:
     """Return who is to restore: a controller whose etcd is well, since its agent is too; else the first by id.
 
@@ -111,16 +94,9 @@ def founder(running: tuple[str, ...], report: Report | None, where: Where) -> st
         StackError: no controller runs.
     """
     if not running:
-        raise _nobody(where)
+        raise nobody(where)
     well = {one.instance for one in report.members if one.healthy} if report else set()
     return min(running, key=lambda one: (one not in well, one))
-
-
-def _nobody(where: Where) -> StackError:
-    return StackError(
-        f"No controller of {where.cluster} is running: nobody could restore a snapshot.",
-        remedy="The group launches what it lacks by itself: repeat when kubecfn status shows one in service.",
-    )
 
 
 def order(aws: Aws, where: Where, plan: Plan, ask: Ask) -> Ordered:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from kubecfn.care.ask import Function, SilentError, function
 from kubecfn.care.bucket import choices, reading, store
 from kubecfn.care.report import Report, backup_line, epoch_line, epoch_of, parse
-from kubecfn.care.where import Where, where
+from kubecfn.care.trouble import Trouble, waiting
+from kubecfn.care.where import Where, controllers, where
+from kubecfn.care.words import since
 from kubecfn.deploy.aws import Aws
 from kubecfn.errors import KubecfnError
+from kubecfn.etcd.view import Machine
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,9 @@ class EtcdStatus:
         told: the same as it was told.
         silence: why there is no report, as one sentence; empty when there is one.
         epoch, backup: as in a report, read from the bucket when there is no report; None when that failed too.
+        waiting: controllers that wait for a person, with the reason.
+        unread: why that could not be learned, as one sentence.
+        now: when that was.
     """
 
     report: Report | None = None
@@ -31,10 +39,21 @@ class EtcdStatus:
     silence: str = ""
     epoch: Mapping[str, Any] | None = None
     backup: Mapping[str, Any] | None = None
+    waiting: tuple[Trouble, ...] = ()
+    unread: str = ""
+    now: datetime = _NEVER
 
     @property
     def lines(self) -> tuple[str, ...]:
         """All of it but the members' table, in plain lines."""
+        waits = [
+            f"{one.who} WAITS FOR A PERSON, {one.what}, since {since(one.at, self.now)}: {one.reason}"
+            for one in self.waiting
+        ]
+        return (*self._etcd_lines, *waits, *([self.unread] if self.unread else []))
+
+    @property
+    def _etcd_lines(self) -> tuple[str, ...]:
         if self.report:
             return self.report.lines
         known = [
@@ -49,10 +68,13 @@ class EtcdStatus:
         return [one.cells for one in self.report.members] if self.report else []
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data; ``members`` is null, never empty, when nobody could say."""
+        """Return it as plain data; ``members`` and ``waiting`` are null, never empty, when nobody could say."""
+        waiting = [{**asdict(one), "at": one.at.isoformat()} for one in self.waiting]
+        beside = {"waiting": None if self.unread else waiting}
         if self.report:
-            return {"answered": True, "silence": "", **self.told}
+            return {"answered": True, "silence": "", **self.told, **beside}
         return {
+            **beside,
             "answered": False,
             "silence": self.silence,
             "members": None,
@@ -75,10 +97,22 @@ def etcd_status(aws: Aws, cluster: str, now: datetime) -> EtcdStatus:
     except KubecfnError as error:
         return EtcdStatus(silence=str(error))
     try:
-        told = function(aws, places.function, cluster).ask({"ask": "status"})
-        return of(told)
+        found = of(function(aws, places.function, cluster).ask({"ask": "status"}))
     except KubecfnError as error:
-        return _from_bucket(aws, places, str(error), now)
+        found = _from_bucket(aws, places, str(error), now)
+    return _with_nodes(aws, places, found, now)
+
+
+def _with_nodes(aws: Aws, places: Where, found: EtcdStatus, now: datetime) -> EtcdStatus:
+    """Return the same with the controllers that wait for a person."""
+    if not places.group:
+        return found
+    try:
+        group = controllers(aws, places)
+        present = {one.instance for one in group if one.machine is not Machine.TERMINATED}
+        return replace(found, waiting=waiting(aws, places.cluster, now, present), now=now)
+    except KubecfnError as error:
+        return replace(found, unread=f"Whether a controller waits for a person cannot be said: {error}", now=now)
 
 
 def of(told: Mapping[str, Any]) -> EtcdStatus:

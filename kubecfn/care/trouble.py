@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -96,6 +96,35 @@ def lately(aws: Aws, cluster: str, now: datetime, known: Iterable[str] = ()) -> 
         found += [one for one in newest if one.what != _ALARM][:most]
         found += [one for one in newest if one.what == _ALARM][:1]
     return Lately(tuple(found), tuple(dict.fromkeys(unread)), now)
+
+
+def waiting(aws: Aws, cluster: str, now: datetime, present: Collection[str]) -> tuple[Trouble, ...]:
+    """Return what instances say that only a person can mend: each one's last line, unless it is that it is well again.
+
+    An agent repeats within a day what still holds.
+
+    Args:
+        aws: account and region.
+        cluster: its name, under which its logs are.
+        now: the end of the day that is looked at.
+        present: the instances that are not terminated.
+
+    Raises:
+        AwsError: the log could not be read.
+    """
+    last: dict[str, tuple[datetime, Trouble | None]] = {}
+    for event in _events(aws, f"/kubecfn/{cluster}/{NODES}", now - LOOK_BACK, ""):
+        instance, at = _speaker(str(event["message"])), datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+        if instance in present and (instance not in last or last[instance][0] <= at):
+            last[instance] = at, told_by(NODES, event)
+    return tuple(one for _, (_, one) in sorted(last.items()) if one)
+
+
+def _speaker(message: str) -> str:
+    try:
+        return str(json.loads(message)["instance"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def told_by(last: str, event: Mapping[str, Any]) -> Trouble | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kubecfn.care.bucket import reading
 from kubecfn.deploy.aws import Aws
 from kubecfn.deploy.stacks import read_stack, resources
 from kubecfn.errors import StackError
+from kubecfn.etcd.places import Fleet, NoGroupError, Place
 
 BUCKET, FUNCTION, GROUP = "BackupBucket", "EtcdBackup", "Controllers"
 
@@ -49,3 +51,27 @@ def where(aws: Aws, cluster: str) -> Where:
             remedy="Look at what became of it with: kubecfn why, or bring it to its configuration with: kubecfn apply.",
         )
     return Where(cluster, bucket, there.get(FUNCTION, ""), there.get(GROUP, ""))
+
+
+def controllers(aws: Aws, where: Where) -> tuple[Place, ...]:
+    """Return the group's instances, and those that EC2 still remembers.
+
+    Raises:
+        AwsError: EC2 or auto scaling could not be asked.
+        StackError: the stack has no group of controllers.
+    """
+    if not where.group:
+        raise nobody(where)
+    with reading(f"looking at the controllers of {where.cluster}"):
+        try:
+            return Fleet(aws.client("autoscaling"), aws.client("ec2"), where.group).group().places
+        except NoGroupError:
+            raise nobody(where) from None
+
+
+def nobody(where: Where) -> StackError:
+    """Return the error that there is no controller."""
+    return StackError(
+        f"No controller of {where.cluster} is running: nobody could restore a snapshot.",
+        remedy="The group launches what it lacks by itself: repeat when kubecfn status shows one in service.",
+    )

@@ -238,7 +238,7 @@ def test_an_object_that_somebody_deleted_is_made_anew_beyond_every_epoch(cluster
 
 def test_without_a_running_controller_nothing_is_ordered(living, monkeypatch):
     """Nobody could carry it out: said with what the group does by itself."""
-    monkeypatch.setattr("kubecfn.care.restore.Fleet.group", lambda _self: type("Group", (), {"places": ()}))
+    monkeypatch.setattr("kubecfn.care.where.Fleet.group", lambda _self: type("Group", (), {"places": ()}))
 
     code, _, err = living.run("restore", "newest", "--confirm", etcd.CLUSTER)
 

@@ -1,6 +1,8 @@
 """What `kubecfn status` says about etcd, and what it says when nobody can tell."""
 
+import contextlib
 import json
+import time
 
 import care_cluster as etcd
 import pytest
@@ -122,3 +124,51 @@ def test_a_function_that_is_not_there_yet_is_said_with_the_remedy(cluster, monke
     assert "has no function EtcdBackup" in out
     assert "kubecfn apply" in out
     assert "epoch: none yet" in out
+
+
+def write(cluster, instance, minutes, **line):
+    """Write a node's line, so many minutes ago."""
+    logs = cluster.session.client("logs", endpoint_url=cluster.aws.endpoint)
+    with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+        logs.create_log_group(logGroupName="/kubecfn/ledger/nodes")
+    with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+        logs.create_log_stream(logGroupName="/kubecfn/ledger/nodes", logStreamName=instance)
+    event = {
+        "timestamp": int((time.time() - 60 * minutes) * 1000),
+        "message": json.dumps({"instance": instance, "step": "serve", **line}),
+    }
+    logs.put_log_events(logGroupName="/kubecfn/ledger/nodes", logStreamName=instance, logEvents=[event])
+
+
+def test_a_controller_that_waits_for_a_person_is_shown_until_it_is_well_again(cluster):
+    """Its last line counts; who has ended waits for nobody; `why` has it too."""
+    first, second = cluster.controllers()
+    write(cluster, first, 9, reason="a voter that lost its data")
+    write(cluster, second, 8, reason="make room")
+    write(cluster, second, 5, well=True)
+    write(cluster, "i-0eeeeeeeeeeeeeeee", 7, reason="of one that was replaced")
+
+    out = cluster.run("status")[1]
+    told = json.loads(cluster.run("status", "--output", "json")[1])["etcd"]["waiting"]
+    why = cluster.run("why")[1]
+
+    assert f"{first} WAITS FOR A PERSON, while serve, since 9 min: a voter that lost its data" in out
+    assert [one["who"] for one in told] == [first]
+    assert f"9 min ago {first}, while serve: a voter that lost its data" in why
+
+    write(cluster, first, 1, well=True)
+
+    assert "WAITS FOR A PERSON" not in cluster.run("status")[1]
+
+
+def test_a_log_that_cannot_be_read_is_said_and_hides_nothing(cluster):
+    """Not to know who waits is not that nobody does."""
+    cluster.aws.faults.add(kind="denied", service="logs", operation="FilterLogEvents", times=2)
+
+    code, out, _ = cluster.run("status")
+    told = json.loads(cluster.run("status", "--output", "json")[1])["etcd"]
+
+    assert code == 0
+    assert "Whether a controller waits for a person cannot be said: While reading the log group" in out
+    assert "etcd is settled" in out
+    assert told["waiting"] is None

@@ -7,7 +7,7 @@ import pytest
 from agent.patience import Patience
 from agent.steps import StepFailed
 from botocore.exceptions import ClientError
-from member import identity, service
+from member import identity, outcry
 from member.loop import Done
 
 ME = "i-0000000a"
@@ -19,7 +19,7 @@ class Told:
     def __init__(self, patience=1500.0):
         self.now = 0.0
         self.failures = []
-        self.gate = service.Gate(self.failures.append, lambda: self.now, patience)
+        self.gate = outcry.Gate(self.failures.append, lambda: self.now, patience)
 
     def at(self, now, done, step="etcd"):
         """Pass a round's outcome at a time."""
@@ -56,6 +56,58 @@ def test_a_cluster_that_does_not_settle_is_named_with_what_is_missing():
     ((step, reason),) = told.at(1500, serve, "settled")
     assert (step, reason) == ("settled", "the cluster has not settled in 25 minutes: voter i-0000000b is not healthy")
     assert Told().at(9999, Done("serve", "3 voters", settled=True)) == []
+
+
+class Log:
+    """What was written, or a refusal of all of it."""
+
+    def __init__(self, refusal=None):
+        self.lines, self.refusal = [], refusal
+
+    def trouble(self, failed):
+        """Take a reason."""
+        self._take((failed.step, failed.reason))
+
+    def well(self):
+        """Take that it is over."""
+        self._take("well")
+
+    def _take(self, line):
+        if self.refusal:
+            raise self.refusal
+        self.lines.append(line)
+
+
+def cried(log, *rounds):
+    """Return what rounds wrote: each a time and its outcome."""
+    times = [at for at, _ in rounds]
+    cry = outcry.Outcry(log, lambda: times[0])
+    for _, done in rounds:
+        cry.passed("serve", done, well=done.serves)
+        times.pop(0)
+    return log.lines
+
+
+STOP = Done("stop", "voter that lost its data")
+
+
+def test_who_has_to_stop_after_its_boot_cries_at_once_and_who_fails_after_a_minute():
+    """Stopped means that a person decides; what fails may mend itself for a minute; waiting for others is no news."""
+    failed, waits, serves = Done("failed", "make room"), Done("wait", "for others"), Done("serve", "3 voters")
+
+    assert cried(Log(), (0, STOP)) == [("serve", "voter that lost its data")]
+    assert cried(Log(), (0, failed), (59, failed), (61, waits), (90, failed), (149, failed)) == []
+    assert cried(Log(), (0, failed), (60, failed)) == [("serve", "make room")]
+    assert cried(Log(), (0, STOP), (60, waits), (65, serves)) == [("serve", "voter that lost its data"), "well"]
+
+
+@pytest.mark.parametrize(
+    "refusal", [OSError("disk full"), ClientError({"Error": {"Code": "AccessDenied"}}, "PutLogEvents")]
+)
+def test_a_log_that_cannot_be_written_never_ends_the_members_loop(refusal, capsys):
+    """The node goes on, and says so where it can."""
+    assert cried(Log(refusal), (0, STOP)) == []
+    assert "no-log" in capsys.readouterr().out
 
 
 class Ec2:

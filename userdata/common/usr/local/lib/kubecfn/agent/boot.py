@@ -10,6 +10,7 @@ from kubecfn.etcd.journal import say
 
 from . import files
 from .node import Instance, Node
+from .nodelog import NodeLog
 from .steps import StepFailed
 
 # A step does one thing, returns what it found as a clause, or raises StepFailed's reason as StepFailed.
@@ -56,7 +57,9 @@ class Idle:
         """Nothing was begun."""
 
 
-def service(node: Node, instance: Instance, stop: threading.Event, fail: Callable[[StepFailed], None]) -> Service:
+def service(
+    node: Node, instance: Instance, stop: threading.Event, fail: Callable[[StepFailed], None], log: NodeLog
+) -> Service:
     """Return what the node's role asks for.
 
     Args:
@@ -64,12 +67,13 @@ def service(node: Node, instance: Instance, stop: threading.Event, fail: Callabl
         instance: how it speaks to AWS.
         stop: set when the agent has to end.
         fail: tells the stack that this node is not healthy, while it goes on trying.
+        log: where a person reads what became of it after that.
     """
     if node.role != "controller":
         return Idle(stop)
     from member.service import Service as Member  # noqa: PLC0415  a worker's bundle has no such package
 
-    return Member(node, instance, stop, fail, float(os.environ.get("KUBECFN_SETTLE_PATIENCE", SETTLE_PATIENCE)))
+    return Member(node, instance, stop, fail, log, float(os.environ.get("KUBECFN_SETTLE_PATIENCE", SETTLE_PATIENCE)))
 
 
 def boot(node: Node, more: Tuple[Tuple[str, Step], ...] = ()) -> None:

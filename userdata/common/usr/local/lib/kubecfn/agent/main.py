@@ -63,9 +63,10 @@ def run(root: Path, stop: threading.Event) -> int:
     service = None
     try:
         here = node.read_node(root)
-        service = boot.service(here, instance, stop, lambda failed: _tell(stack, failed))
+        service = boot.service(here, instance, stop, lambda failed: _tell(stack, failed), stack.log)
         boot.boot(here, service.steps)
         stack.signal("SUCCESS")
+        _tell_well(stack)
         service.stay()
     except StepFailed as failed:
         say("stop", failed.reason, step=failed.step)
@@ -87,6 +88,14 @@ def run(root: Path, stop: threading.Event) -> int:
 def _stack(root: Path, instance: node.Instance, stop: threading.Event) -> Stack:
     patience = Patience(float(os.environ.get("KUBECFN_PATIENCE", "120")), stop)
     return Stack(root, instance, patience)
+
+
+def _tell_well(stack: Stack) -> None:
+    """Write that the boot is done after all, where its failure was written before."""
+    try:
+        stack.log.well()
+    except (BotoCoreError, ClientError, OSError) as error:
+        say("no-log", f"the log group did not take that it is well again: {error}")
 
 
 def _tell(stack: Stack, failed: StepFailed) -> None:

@@ -1,9 +1,7 @@
-"""The one signal this instance sends to its stack, and the log line that says why it failed."""
+"""The one signal this instance sends to its stack, after the log line that says why it failed."""
 
 from __future__ import annotations
 
-import json
-import time
 from pathlib import Path
 from typing import Any, Callable
 
@@ -13,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from kubecfn.etcd.journal import say
 
 from .node import Instance
+from .nodelog import NodeLog
 from .patience import Patience
 from .steps import StepFailed
 
@@ -26,12 +25,16 @@ class Stack:
         root: what stands for ``/``.
         instance: who signals.
         patience: how long a call is tried again.
+
+    Attributes:
+        log: where a failed step is written first.
     """
 
     def __init__(self, root: Path, instance: Instance, patience: Patience) -> None:
         self._sent = root / SENT
         self._instance = instance
         self._patience = patience
+        self.log = NodeLog(root, instance)
 
     def signal(self, status: str) -> None:
         """Signal ``SUCCESS`` or ``FAILURE``, once in this instance's life.
@@ -65,34 +68,17 @@ class Stack:
             ClientError: AWS kept refusing the signal.
             BotoCoreError: AWS could not be reached.
         """
-        if not self._sent.exists():
-            try:
-                self._write_log(failed)
-            except (BotoCoreError, ClientError) as error:
-                say("no-log", f"the log group did not take the reason: {error}", step=failed.step)
+        try:
+            self.log.trouble(failed, self._try, anyway=not self._sent.exists())
+        except (BotoCoreError, ClientError, OSError) as error:
+            say("no-log", f"the log group did not take the reason: {error}", step=failed.step)
         self.signal("FAILURE")
-
-    def _write_log(self, failed: StepFailed) -> None:
-        logs = self._client("logs")
-        now = time.time()
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-        line = json.dumps({"instance": self._instance.id, "step": failed.step, "reason": failed.reason, "at": at})
-        event = {"timestamp": int(now * 1000), "message": line}
-        self._try(lambda: _make_stream(logs, self._instance))
-        self._try(lambda: logs.put_log_events(logEvents=[event], **self._instance.log))
 
     def _client(self, service: Any) -> Any:
         return boto3.client(service, region_name=self._instance.region)
 
     def _try(self, call: Callable[[], object]) -> None:
         self._patience.retry(call, on=(BotoCoreError, ClientError), unless=_is_not_waiting)
-
-
-def _make_stream(logs: Any, instance: Instance) -> None:
-    try:
-        logs.create_log_stream(**instance.log)
-    except logs.exceptions.ResourceAlreadyExistsException:
-        return
 
 
 def _is_not_waiting(error: Exception) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Callable, Optional, Tuple
 
 import boto3
 from agent.node import Instance, Node
+from agent.nodelog import NodeLog
 from agent.patience import Patience, StoppedError
 from agent.steps import StepFailed
 from botocore.config import Config
@@ -26,16 +27,15 @@ from . import certificates, identity, units
 from .backups import Backups
 from .hands import SAVED, EtcdHands
 from .loop import Done, Loop, Place, World
+from .outcry import Fail, Gate, Outcry
 from .quiet import Own
 from .settings import PKI, Me
 
 # Nothing that the loop asks may hold it up for minutes, as botocore's own patience would.
 _CALLS = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
 _DAY = 24 * 3600.0
-# How long something that a person might have to repair is tried before the stack is told.
-_FAILING = 60.0
-
-Fail = Callable[[StepFailed], None]
+# What this node does after its boot.
+STEP = "serve"
 
 
 class WallClock:
@@ -65,16 +65,20 @@ class Service:
         instance: how this instance speaks to AWS.
         stop: set when the agent has to end.
         fail: tells the stack why this node is not healthy, once; the loop goes on all the same.
+        log: where a person reads why it is not healthy later.
         patience: seconds until the stack is told what a settled cluster lacks.
     """
 
-    def __init__(self, node: Node, instance: Instance, stop: threading.Event, fail: Fail, patience: float) -> None:
+    def __init__(  # noqa: PLR0917  all that a controller is made of
+        self, node: Node, instance: Instance, stop: threading.Event, fail: Fail, log: NodeLog, patience: float
+    ) -> None:
         self._node = node
         self._instance = instance
         self._stop = stop
         self._fail = fail
         self._clock = WallClock(stop)
         self._gate = Gate(fail, self._clock.monotonic, patience)
+        self._outcry = Outcry(log, self._clock.monotonic)
         self._me: Optional[Me] = None
         self._hands: Optional[EtcdHands] = None
         self._loop: Optional[Loop] = None
@@ -94,11 +98,15 @@ class Service:
         assert self._loop
         renewed = self._clock.monotonic()
         while not self._stop.is_set():
-            until = renewed + _DAY
-            self._loop.run(lambda _done, until=until: self._clock.monotonic() > until)  # type: ignore[misc]
+            self._loop.run(partial(self._day, renewed + _DAY))
             renewed = self._clock.monotonic()
             if not self._stop.is_set():
                 self._renew()
+
+    def _day(self, end: float, done: Done) -> bool:
+        """Look at a round after the boot; say whether the day is over."""
+        self._outcry.passed(STEP, done, well=done.serves)
+        return self._clock.monotonic() > end
 
     def close(self) -> None:
         """The agent ends. Under systemd etcd goes on, and hands leadership on by itself when the node goes down."""
@@ -127,6 +135,8 @@ class Service:
 
         def there(done: Done) -> bool:
             self._gate.passed(step, done)
+            if self._gate.told:
+                self._outcry.passed(step, done, well=done.settled)
             return wanted(done)
 
         if not self._loop.run(there):
@@ -170,43 +180,6 @@ class Service:
         )
         self._hands = hands
         return Loop(Place(me.name, me.address, me.peer_url, folder), world, duty=backups.duty)
-
-
-class Gate:
-    """When the stack is told that this node is not healthy: once, with what is missing.
-
-    Args:
-        fail: tells it.
-        monotonic: seconds that never jump.
-        patience: seconds from the first round until a cluster has to be settled.
-    """
-
-    def __init__(self, fail: Fail, monotonic: Callable[[], float], patience: float) -> None:
-        self._fail = fail
-        self._monotonic = monotonic
-        self._patience = patience
-        self._begun: Optional[float] = None
-        self._failing: Optional[float] = None
-        self._told = False
-
-    def passed(self, step: str, done: Done) -> None:
-        """Look at a round of the boot."""
-        now = self._monotonic()
-        self._begun = now if self._begun is None else self._begun
-        if done.decision != "failed":
-            self._failing = None
-        elif self._failing is None:
-            self._failing = now
-        if done.decision == "stop" or (self._failing is not None and now - self._failing >= _FAILING):
-            self._tell(StepFailed(step, done.reason))
-        elif now - self._begun >= self._patience and not done.settled:
-            minutes = f"{self._patience / 60:.0f} minutes" if self._patience >= 120 else f"{self._patience:.0f} s"  # noqa: PLR2004
-            self._tell(StepFailed(step, f"the cluster has not settled in {minutes}: {done.missing or done.reason}"))
-
-    def _tell(self, failed: StepFailed) -> None:
-        if not self._told:
-            self._told = True
-            self._fail(failed)
 
 
 def _shown(root: Path, name: str) -> Any:
