@@ -1,17 +1,22 @@
 """``python -m tests.soak``: thousands of seeds, one table, and for every flaw the command that repeats it.
 
-Environment: SECONDS bounds the whole run; SEED tries one seed, PART one part, WORKERS so many processes at a time.
+Environment: PART tries one part, SEED one seed; with SECONDS, which bounds the whole run, SEED is the first of many: a long
+soak is run in slices, each of which says where the next begins. WORKERS: so many processes at a time. LINES: a file to which
+each seed's outcome is added as a line of JSON.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -39,7 +44,7 @@ def main() -> int:
     shares = sum(PARTS[name].share for name in names)
     for name in names:
         until = time.time() + seconds * PARTS[name].share / shares if seconds else float("inf")
-        results[name] = list(_soaked(PARTS[name], first, until, console, alone=seed is not None))
+        results[name] = list(_soaked(PARTS[name], first, until, console, alone=seed is not None and not seconds))
     _print(results, first)
     flawed = [(name, one) for name, found in results.items() for one in found if _flaw(one)]
     for name, one in flawed[:10]:
@@ -66,15 +71,24 @@ def _soaked(part: Part, first: int, until: float, console: Console, *, alone: bo
                 waiting.add(pool.submit(lived, part.name, range(next_seed, next_seed + batch), until))
                 next_seed += batch
             if not waiting:
+                console.print(f"{part.what}: {count:,} of {part.goal:,}, seeds {first} to {next_seed - 1}")
                 return
             done, waiting = wait(waiting, timeout=_TOLD_EVERY, return_when=FIRST_COMPLETED)
             for future in done:
                 for one in future.result():
                     count += part.count(one)
+                    _noted(part.name, one)
                     yield one
             if time.time() - told > _TOLD_EVERY:
                 told = time.time()
                 console.print(f"{part.what}: {count:,} of {part.goal:,}, seeds from {first}")
+
+
+def _noted(part: str, one: Any) -> None:
+    """Add one seed's outcome to a file, at once: what ends a run later does not take it away."""
+    if path := os.environ.get("LINES"):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"part": part, **asdict(one)}) + "\n")
 
 
 def _print(results: dict[str, list[Any]], first: int) -> None:

@@ -44,7 +44,9 @@ def _of_lives(lives: list[Life]) -> list[tuple[str, ...]]:
         own = [one for life in lives for one in life.replacements if one.fault == fault]
         if own:
             middle = statistics.median(one.seconds for one in own)
-            seen = f"{sum(one.leader for one in own)} of leaders; half settled within {seconds(middle)}"
+            ways = Counter(one.how for one in own if one.how)
+            how = "".join(f"; {count} {way}" for way, count in sorted(ways.items()))
+            seen = f"{sum(one.leader for one in own)} of leaders{how}; half settled within {seconds(middle)}"
             stalls = [one.stall for one in own]
             worst = f"{seconds(max(stalls))}, half within {seconds(statistics.median(stalls))}"
             rows.append((f"replaced: {fault}", f"{len(own):,}", seen, worst, "", ""))
@@ -100,7 +102,7 @@ def _life(seed: int, until: float, count: int = LIFE) -> Life:
 _NOTES = (
     *(f"{name}: {fault.__doc__}" for name, fault in FAULTS.items()),
     f"Silence is counted {FASTER:.0f} times as fast. Every third cluster has the network of proxies.",
-    "Every fourth has etcd's strict checks, a disk that is waited for, and TLS for every call.",
+    "Every second waits for its disk. Every fourth has etcd's strict checks, and TLS for every call.",
     "Stalls hold this machine's own slowness, and etcd's election of one second.",
 )
 PARTS = {

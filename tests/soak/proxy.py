@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -26,10 +27,14 @@ class Network:
 
     Args:
         processes: the process of each member that runs now, by name.
+
+    Attributes:
+        held: how often something was held because of a member that is cut off.
     """
 
     def __init__(self, processes: Callable[[], Mapping[str, int]]) -> None:
         self._processes = processes
+        self.held = Counter[str]()
         self._cut: set[str] = set()
         self._loop = asyncio.new_event_loop()
         self._healed = asyncio.Event()
@@ -113,6 +118,7 @@ class Network:
             await writer.drain()
 
     async def _passage(self, ends: tuple[str, str]) -> None:
+        self.held.update(self._cut.intersection(ends))
         while self._cut.intersection(ends):
             await self._healed.wait()
 

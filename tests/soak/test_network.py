@@ -38,10 +38,11 @@ def line():
 
 def test_what_nobody_cuts_passes(line):
     """Bytes go there and back."""
-    _, connection = line
+    network, connection = line
     connection.sendall(b"hello")
 
     assert connection.recv(100) == b"hello"
+    assert not network.held
 
 
 @pytest.mark.parametrize("end", ["me", "other"])
@@ -56,6 +57,7 @@ def test_a_cut_at_either_end_holds_what_passes_and_healing_lets_it_arrive(line, 
     connection.settimeout(0.15)
     with pytest.raises(TimeoutError):
         connection.recv(100)
+    assert network.held[end]
     network.heal(end)
     connection.settimeout(5)
 

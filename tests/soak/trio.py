@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from kubecfn.etcd import quorum
 from kubecfn.etcd.client import Client, EtcdError
@@ -22,6 +23,7 @@ from kubecfn.etcd.look import Look, Silence, look
 from kubecfn.etcd.names import CLIENT_PORT, PEER_PORT
 from kubecfn.etcd.places import Group, Place
 from kubecfn.etcd.view import Machine, Member, Say
+from tests.soak.disks import Disks
 from tests.soak.plain import PLAIN_PORT, PlainClient
 from tests.soak.proxy import Network
 from tests.support.real_etcd import EtcdCluster, EtcdMember
@@ -32,8 +34,11 @@ FASTER = 20.0
 # Longer than any replacement takes on a machine that others use too.
 PATIENCE = 240.0
 _BETWEEN_LOOKS = 0.15
+# One call may break off on a busy machine; a member that is healthy answers one of those that follow.
+_INSISTENCE = 15.0
 # userdata/…/member/certificates.py dates certificates back by an hour, kubecfn.pki by five minutes.
 _NODES_DATE_BACK = timedelta(minutes=55)
+_Answer = TypeVar("_Answer")
 
 
 class Flaw(Exception):  # noqa: N818  a flaw of what is tested, not of the test
@@ -42,10 +47,14 @@ class Flaw(Exception):  # noqa: N818  a flaw of what is tested, not of the test
 
 @dataclass(frozen=True)
 class Kind:
-    """What a trio is like. `strict`: etcd's own checks, a disk that is waited for, TLS for every call; `cuttable`: a network between them."""
+    """What a trio is like.
+
+    `strict`: etcd's own checks, and TLS for every call; `waits`: for its disk; `cuttable`: a network between them.
+    """
 
     strict: bool = False
     cuttable: bool = False
+    waits: bool = False
 
 
 class Trio:
@@ -62,12 +71,17 @@ class Trio:
         self.said: list[str] = []
         self._ends = ExitStack()
         self.network: Network | None = None
+        self.disks: Disks | None = None
 
     def __enter__(self) -> Self:
         if self.kind.cuttable:
             self.network = Network(self._processes)
             self.network.start()
             self._ends.callback(self.network.stop)
+        if self.kind.waits:
+            self.disks = Disks(self.cluster.folder)
+            self.disks.start()
+            self._ends.callback(self.disks.stop)
         self._ends.enter_context(self.cluster)
         first = self.launch()
         first.start(more=self.flags(first))
@@ -84,6 +98,8 @@ class Trio:
         """Let EC2 start an instance whose clock is off by `skew`; its agent comes with the next look."""
         self.made += 1
         member = self.cluster.new(f"i-{self.made:08x}")
+        if self.disks:
+            member.before = self.disks.before(member.name)
         if self.network:
             inner = self._inner(member)
             self.network.lead(member.name, member.address, inner, PEER_PORT, peers=True)
@@ -103,7 +119,7 @@ class Trio:
         at = self._inner(member) if self.network else member.address
         clients = f"https://{at}:{CLIENT_PORT},http://{at}:{PLAIN_PORT}"
         return (
-            f"--unsafe-no-fsync={str(not self.kind.strict).lower()}",
+            f"--unsafe-no-fsync={str(not self.kind.waits).lower()}",
             "--snapshot-count=2000",
             # etcd's own times: a busy machine is no reason for an election.
             "--heartbeat-interval=100",
@@ -154,8 +170,10 @@ class Trio:
         size = SIZE if self.made >= SIZE else 1
         until = time.monotonic() + PATIENCE
         while True:
-            seen = self.look()
+            group, seen = self.group(), self.look()
             meanwhile(seen)
+            if group != self.group():
+                continue  # what it did just now is not in this look, which would call settled what no longer is
             if quorum.settled(seen.cluster).say is Say.YES and len(seen.cluster.expected) == size:
                 return
             if len(seen.cluster.expected) == size == 1 and seen.cluster.linearizable:
@@ -231,8 +249,28 @@ class Trio:
         return self.cluster[self.chance.choice(sorted(one.instance for one in wanted))]
 
     def copies_differ(self) -> str:
-        """Return how the members' stores differ at one revision; empty when they are equal."""
+        """Return how the members' stores differ at one revision; empty when they are equal.
+
+        Raises:
+            Flaw: one of a settled group does not answer.
+        """
         clients = [self.connect(address, 5) for address in self.addresses()]
-        revision = min(client.status().revision for client in clients)
-        hashes = {client.address: client.hash_kv(revision)[0] for client in clients}
+        revision = min(insisting(client.status).revision for client in clients)
+        hashes = {client.address: insisting(partial(client.hash_kv, revision))[0] for client in clients}
         return "" if len(set(hashes.values())) == 1 else f"at revision {revision} the stores differ: {hashes}"
+
+
+def insisting(ask: Callable[[], _Answer], patience: float = _INSISTENCE) -> _Answer:
+    """Ask a member that has to answer again and again.
+
+    Raises:
+        Flaw: it does not.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return ask()
+        except EtcdError as error:
+            if time.monotonic() > until:
+                raise Flaw(f"a member of a settled group does not answer: {error.message}") from None
+        time.sleep(_BETWEEN_LOOKS)

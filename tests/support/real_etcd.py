@@ -89,7 +89,7 @@ class Trust:
 
 @dataclass
 class EtcdMember:
-    """One etcd: its name, address, data and, while it runs, its process."""
+    """One etcd: its name, address, data and, while it runs, its process. `before`: what stands before its command."""
 
     name: str
     address: str
@@ -100,6 +100,7 @@ class EtcdMember:
     process: subprocess.Popen[bytes] | None = None
     strict: bool = False
     paused: bool = False
+    before: tuple[str, ...] = ()
 
     @property
     def peer_url(self) -> str:
@@ -157,7 +158,12 @@ class EtcdMember:
         }
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [binaries(self.version) / "etcd", *(f"--{flag}={value}" for flag, value in flags.items()), *more],
+                [
+                    *self.before,
+                    binaries(self.version) / "etcd",
+                    *(f"--{flag}={value}" for flag, value in flags.items()),
+                    *more,
+                ],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
