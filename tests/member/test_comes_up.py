@@ -1,7 +1,7 @@
 """A joiner whose name was lost on the way to the leader is started a second time, and only such a one."""
 
 import pytest
-from member.comes_up import LOST, PATIENCE, await_served
+from member.comes_up import LOST, PATIENCE, await_ready
 
 
 class Joiner:
@@ -22,8 +22,8 @@ class Joiner:
         def since(moment):
             return moment is not None and self.now >= moment
 
-        await_served(
-            serves=lambda: since(self._serving),
+        await_ready(
+            ready=lambda: since(self._serving),
             ended=lambda: since(self._ends),
             applied=lambda: 7 if since(self._taken) else 0,
             again=lambda: self.agains.append(self.now),

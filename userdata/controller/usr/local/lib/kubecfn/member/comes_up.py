@@ -1,4 +1,4 @@
-"""How a joiner that was just started comes to serve; it is started a second time when its first word was lost.
+"""How a joiner that was just started comes to be ready; it is started once more when its first word was lost.
 
 To be ready, etcd has its name written by the leader. A joiner asks for that at once; then it takes in the leader's store
 and makes its connections anew, and a question just on its way is lost. It asks again only after 5 s and two elections,
@@ -15,24 +15,24 @@ from kubecfn.etcd.journal import say
 
 # As long as etcd's own patience would be; a large store that takes longer to come in is not waited for.
 PATIENCE = 7.0
-# From having the store to serving it takes milliseconds; on a busy machine some tenths.
-LOST = 0.5
+# From having the store to being ready it takes milliseconds; on a busy machine some tenths.
+LOST = 0.4
 POLL = 0.05
 
 
-def await_served(
+def await_ready(
     *,
-    serves: Callable[[], bool],
+    ready: Callable[[], bool],
     ended: Callable[[], bool],
     applied: Callable[[], int],
     again: Callable[[], None],
     wait: Callable[[float], bool],
     monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Return when a joiner serves, has ended, or has had its time: whoever asks goes on looking in any case.
+    """Return when a joiner is ready, has ended, or has had its time: whoever asks goes on looking in any case.
 
     Args:
-        serves: whether it answers clients.
+        ready: whether it has said that it is.
         ended: whether it does not run any more.
         applied: the last index that it took in from the leader; 0 for none.
         again: stops it and starts it on what it has.
@@ -41,7 +41,7 @@ def await_served(
     """
     end = monotonic() + PATIENCE
     since: Optional[float] = None
-    while monotonic() < end and not ended() and not serves():
+    while monotonic() < end and not ended() and not ready():
         if since is None and applied():
             since = monotonic()
         if since is not None and monotonic() - since >= LOST:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Optional, Tuple
 
@@ -27,7 +26,6 @@ from .units import Units
 UNIT = "etcd.service"
 SAVED = "var/lib/kubecfn"
 _POLL = 0.05
-_HASTY = 0.3
 
 # Keeps a verified snapshot of this epoch and revision elsewhere; returns where, or raises nothing and returns "".
 Keep = Callable[[Path, int, int], str]
@@ -119,8 +117,8 @@ class EtcdHands:
             StepFailed: there is data of another epoch, too little room, or etcd cannot be started.
         """
         if self._begin(epoch, "join", Begin(initial_cluster)):
-            comes_up.await_served(
-                serves=self._serves,
+            comes_up.await_ready(
+                ready=lambda: self._units.state(UNIT).active == "active",
                 ended=lambda: bool(self.ended()),
                 applied=lambda: quiet.applied(self._me),
                 again=self._again,
@@ -248,14 +246,6 @@ class EtcdHands:
     def _again(self) -> None:
         self._units.stop(UNIT)
         self.resume()
-
-    def _serves(self) -> bool:
-        """Say whether it answers: one that does not yet takes the connection and says nothing."""
-        try:
-            replace(self._client(), timeout=_HASTY).status()
-        except EtcdError:
-            return False
-        return True
 
     def _begun(self, epoch: int, way: str) -> bool:
         """Go on with what was begun, when there is data of this epoch; there must not be any other."""

@@ -88,6 +88,7 @@ class Done:
         settled: whether the whole cluster is as it should be, seen by a member that serves.
         missing: what is not, as a clause.
         acted: whether this node changed something.
+        near: a cluster serves, and what this node waits for there comes within seconds.
     """
 
     decision: str
@@ -95,6 +96,7 @@ class Done:
     settled: bool = False
     missing: str = ""
     acted: bool = False
+    near: bool = False
 
     @property
     def serves(self) -> bool:
@@ -142,7 +144,8 @@ class Loop:
         if changed:
             say(self.last.decision, self.last.reason, instance=self._me.name)
             self._said = (self.last.decision, self.last.reason)
-        longest = self._pace.joining if self.last.decision in ("join", "promote") else self._pace.most
+        near = self.last.near or self.last.decision in ("join", "promote")
+        longest = self._pace.joining if near else self._pace.most
         soon = self._pace.acted if self.last.acted else self._pace.first
         self._wait = soon if changed else min(1.5 * max(self._wait, self._pace.first), longest)
         if self.last.serves and self.last.settled:
@@ -303,7 +306,7 @@ class Loop:
     def _act(self, decision: Decision, seen: Sight, boot: Boot) -> Done:
         start, reason = decision.start, decision.reason
         hands = self._world.hands
-        done = Done(start.value, reason, missing=reason)
+        done = Done(start.value, reason, missing=reason, near=boot.heard is Heard.LINEARIZABLE)
         if start is Start.RESUME and not hands.running():
             hands.resume()
         elif start is Start.WIPE:
