@@ -34,6 +34,8 @@ from .settings import PKI, Me
 # Nothing that the loop asks may hold it up for minutes, as botocore's own patience would.
 _CALLS = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
 _DAY = 24 * 3600.0
+# Peers that do not trust this member say so to etcd alone: while it does not serve, its certificates may be why.
+_SOON = 20.0
 # What this node does after its boot.
 STEP = "serve"
 
@@ -79,6 +81,7 @@ class Service:
         self._clock = WallClock(stop)
         self._gate = Gate(fail, self._clock.monotonic, patience)
         self._outcry = Outcry(log, self._clock.monotonic)
+        self._certified = ""
         self._me: Optional[Me] = None
         self._hands: Optional[EtcdHands] = None
         self._loop: Optional[Loop] = None
@@ -96,17 +99,15 @@ class Service:
     def stay(self) -> None:
         """Go on until told to stop: serve, back up, heal, renew certificates."""
         assert self._loop
-        renewed = self._clock.monotonic()
         while not self._stop.is_set():
-            self._loop.run(partial(self._day, renewed + _DAY))
-            renewed = self._clock.monotonic()
+            self._loop.run(partial(self._due, self._clock.monotonic()))
             if not self._stop.is_set():
                 self._renew()
 
-    def _day(self, end: float, done: Done) -> bool:
-        """Look at a round after the boot; say whether the day is over."""
+    def _due(self, since: float, done: Done) -> bool:
+        """Look at a round after the boot; say whether it is time to look at the certificates."""
         self._outcry.passed(STEP, done, well=done.serves)
-        return self._clock.monotonic() > end
+        return self._clock.monotonic() - since > (_DAY if done.serves else _SOON)
 
     def close(self) -> None:
         """The agent ends. Under systemd etcd goes on, and hands leadership on by itself when the node goes down."""
@@ -126,7 +127,10 @@ class Service:
 
     def _renew(self) -> None:
         try:
-            say("certificates", self._certify(self._node))
+            done = self._certify(self._node)
+            if done != self._certified:
+                say("certificates", done)
+            self._certified = done
         except (StepFailed, OSError) as error:
             say("no-certificates", str(error))
 
