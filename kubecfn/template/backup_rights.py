@@ -12,18 +12,22 @@ from troposphere import GetAtt, Ref, Sub
 from kubecfn.template.storage import Storage
 
 
-def backup_rights(storage: Storage, *, read: Sequence[str], write: Sequence[str], also_decrypt: Ref) -> list[Statement]:
-    """Return the rights to read and write below prefixes of the backup bucket, and to see what is there.
+def backup_rights(
+    storage: Storage, *, read: Sequence[str], write: Sequence[str], also_decrypt: Ref, delete: Sequence[str] = ()
+) -> list[Statement]:
+    """Return the rights to read, write and delete below prefixes of the backup bucket, and to see what is there.
 
     Args:
         storage: bucket and key.
         read: prefixes, each with its last slash.
         write: the same.
         also_decrypt: another key whose objects are read: the artifacts'.
+        delete: the same as `read`; the bucket keeps what was deleted for a while.
     """
     return [
         _objects("ReadBackups", may_s3.GetObject, read),
         _objects("WriteBackups", may_s3.PutObject, write),
+        *([_objects("DeleteLeftovers", may_s3.DeleteObject, delete)] if delete else []),
         # The whole bucket, since only who may list it is told "there is none" (404) instead of "no" (403): Amazon S3 API
         # Reference, GetObject, "Permissions". All that is in it is this cluster's.
         Statement(

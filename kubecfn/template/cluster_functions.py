@@ -112,6 +112,7 @@ def add_controller_lifecycle(
         storage,
         read=[STATE],
         write=[f"{STATE}{folder}/" for folder in ("leases", "leaving", "requests")],
+        delete=[f"{STATE}{folder}/" for folder in ("words", "leaving")],
         also_decrypt=inputs.artifact_key_arn,
     )
     function = Function(

@@ -14,9 +14,11 @@ from hooks.settle import settle
 from kubecfn.etcd.journal import say
 from kubecfn.etcd.look import Silence
 from kubecfn.etcd.settings import from_environment
+from kubecfn.etcd.store import now
 
 from .act import Hands
-from .run import run
+from .leftovers import collect
+from .run import RESERVE, run
 from .see import Eyes
 from .settings import Settings
 
@@ -62,6 +64,10 @@ def _alone(aws: Aws, settings: Settings, span: Invocation, holder: str) -> dict[
         return {"busy": 1}
     try:
         eyes = Eyes(aws, reached, settings, Silence(span.monotonic), reached.forgotten())
-        return run(eyes, Hands(aws, reached, settings), span, lambda: is_going(aws.stack_status(settings.stack)))
+        done = run(eyes, Hands(aws, reached, settings), span, lambda: is_going(aws.stack_status(settings.stack)))
+        # Whoever waits is more than what is left over.
+        quiet = done == {"waiting": 0}
+        count = collect(reached, settings.bucket, now(), lambda: span.left() > RESERVE) if quiet else 0
+        return done | ({"collected": count} if count else {})
     finally:
         reached.store.release(LEASE, holder)

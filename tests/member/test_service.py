@@ -4,10 +4,11 @@ import threading
 
 import controller_root  # noqa: F401  it says where the agent's packages are
 import pytest
+from agent.node import Node
 from agent.patience import Patience
 from agent.steps import StepFailed
 from botocore.exceptions import ClientError
-from member import identity, outcry
+from member import identity, outcry, service
 from member.loop import Done
 
 ME = "i-0000000a"
@@ -108,6 +109,43 @@ def test_a_log_that_cannot_be_written_never_ends_the_members_loop(refusal, capsy
     """The node goes on, and says so where it can."""
     assert cried(Log(refusal), (0, STOP)) == []
     assert "no-log" in capsys.readouterr().out
+
+
+class Rounds:
+    """A loop of given outcomes, after which the agent is told to stop."""
+
+    def __init__(self, stop, *outcomes):
+        self.stop, self.outcomes, self.last = stop, list(outcomes), None
+
+    def run(self, until):
+        """Go round."""
+        while self.outcomes:
+            self.last = self.outcomes.pop(0)
+            if until(self.last):
+                return True
+        self.stop.set()
+        return False
+
+
+def test_the_service_cries_after_its_boot_and_before_it_only_once_the_stack_was_told(tmp_path):
+    """The first reason of a boot goes with the signal; whatever comes later has no signal, so it has the log."""
+    stop, log, failures = threading.Event(), Log(), []
+    node = Node(tmp_path, "payments", "controller", "k.example", "1.36.3", "3.6.5", 300, {})
+    made = service.Service(node, None, stop, failures.append, log, 1500.0)
+    serves = Done("serve", "3 voters", settled=True)
+    made._loop = Rounds(stop, Done("wait", "x"), STOP, Done("stop", "another"), Done("serve", "not settled"), serves)
+
+    (*_, (_, settled)) = made.steps
+    settled(node)
+
+    assert [one.reason for one in failures] == [STOP.reason]
+    assert log.lines == [("settled", STOP.reason), ("settled", "another"), "well"]
+
+    log.lines.clear()
+    made._loop = Rounds(stop, serves, STOP, Done("serve", "not settled"))
+    made.stay()
+
+    assert log.lines == ["well", ("serve", STOP.reason), "well"]
 
 
 class Ec2:

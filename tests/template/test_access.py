@@ -54,6 +54,7 @@ RIGHTS = {
         "autoscaling:RecordLifecycleActionHeartbeat",
         "autoscaling:TerminateInstanceInAutoScalingGroup",
         "lambda:InvokeFunction",
+        "s3:DeleteObject",
     },
     "EtcdBackupRole": KEEPS_STATE | INSIDE | {"cloudwatch:PutMetricData", "logs:CreateLogStream", "logs:PutLogEvents"},
     "WorkerLifecycleRole": HOOK_RIGHTS,
@@ -104,20 +105,26 @@ CERTIFICATE = "arn:${AWS::Partition}:s3:::${ArtifactBucket}/minimal/functions/et
 
 
 @pytest.mark.parametrize(
-    ("role", "read", "written"),
+    ("role", "read", "written", "deleted"),
     [
-        ("ControllerRole", ["etcd/*", "snapshots/*"], ["etcd/*", "snapshots/*"]),
-        ("ControllerLifecycleRole", ["etcd/*"], ["etcd/leases/*", "etcd/leaving/*", "etcd/requests/*"]),
-        ("EtcdBackupRole", ["etcd/*", "snapshots/*"], ["etcd/leases/*", "daily/*"]),
+        ("ControllerRole", ["etcd/*", "snapshots/*"], ["etcd/*", "snapshots/*"], []),
+        (
+            "ControllerLifecycleRole",
+            ["etcd/*"],
+            ["etcd/leases/*", "etcd/leaving/*", "etcd/requests/*"],
+            ["etcd/words/*", "etcd/leaving/*"],
+        ),
+        ("EtcdBackupRole", ["etcd/*", "snapshots/*"], ["etcd/leases/*", "daily/*"], []),
     ],
 )
-def test_state_and_snapshots_are_open_by_prefix(minimal, role, read, written):
+def test_state_and_snapshots_are_open_by_prefix(minimal, role, read, written, deleted):
     """No function can write the cluster object or a snapshot, and nobody can delete either."""
     bucket = "${BackupBucket.Arn}/"
     kept = [one for one in below(minimal, role, "s3:GetObject") if one.startswith(bucket)]
 
     assert [bucket + prefix for prefix in read] == kept
     assert [bucket + prefix for prefix in written] == below(minimal, role, "s3:PutObject")
+    assert [bucket + prefix for prefix in deleted] == below(minimal, role, "s3:DeleteObject")
 
 
 @pytest.mark.parametrize("role", ["ControllerLifecycleRole", "EtcdBackupRole"])

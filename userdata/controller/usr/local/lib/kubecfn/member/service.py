@@ -19,9 +19,9 @@ from botocore.config import Config
 
 from kubecfn.etcd.client import Client, tls
 from kubecfn.etcd.journal import say
-from kubecfn.etcd.look import Silence, look
+from kubecfn.etcd.look import Look, Silence, look
 from kubecfn.etcd.places import Fleet
-from kubecfn.etcd.store import Store
+from kubecfn.etcd.store import Store, Stored
 
 from . import certificates, identity, units
 from .backups import Backups
@@ -30,6 +30,7 @@ from .loop import Done, Loop, Place, World
 from .outcry import Fail, Gate, Outcry
 from .quiet import Own
 from .settings import PKI, Me
+from .survivors import Copies
 
 # Nothing that the loop asks may hold it up for minutes, as botocore's own patience would.
 _CALLS = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
@@ -183,7 +184,13 @@ class Service:
             clock=clock,
         )
         self._hands = hands
-        return Loop(Place(me.name, me.address, me.peer_url, folder), world, duty=backups.duty)
+        copies = Copies(store, folder, float(node.backup_every), clock.monotonic)
+
+        def duty(seen: Look, stored: Stored) -> None:
+            backups.duty(seen, stored)
+            copies.duty(stored)
+
+        return Loop(Place(me.name, me.address, me.peer_url, folder), world, duty=duty)
 
 
 def _shown(root: Path, name: str) -> Any:
