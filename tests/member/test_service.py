@@ -1,15 +1,20 @@
 """When the stack is told, and who the node is."""
 
 import threading
+from datetime import UTC, datetime
 
 import controller_root  # noqa: F401  it says where the agent's packages are
 import pytest
-from agent.node import Node
+from agent.node import Instance, Node
 from agent.patience import Patience
 from agent.steps import StepFailed
 from botocore.exceptions import ClientError
 from member import identity, outcry, service
 from member.loop import Done
+
+from kubecfn.etcd.look import Look
+from kubecfn.etcd.store import Stored
+from kubecfn.etcd.view import Cluster, Heard
 
 ME = "i-0000000a"
 
@@ -146,6 +151,38 @@ def test_the_service_cries_after_its_boot_and_before_it_only_once_the_stack_was_
     made.stay()
 
     assert log.lines == ["well", ("serve", STOP.reason), "well"]
+
+
+class S3:
+    """A bucket with one whole snapshot of epoch 2."""
+
+    key = "snapshots/000002/0000000000000000009-i-0000000b.db"
+
+    def list_objects_v2(self, **_):
+        """List it."""
+        return {"Contents": [{"Key": self.key, "Size": 9, "LastModified": datetime.now(UTC)}]}
+
+    def head_object(self, **_):
+        """Say what it is."""
+        return {"Metadata": {"sha256": "f" * 64, "epoch": "2"}, "ContentLength": 9}
+
+
+def test_a_member_that_serves_looks_after_its_survivors_copy(tmp_path, monkeypatch):
+    """Whether it leads or not: the copy is on its own disk."""
+    monkeypatch.setattr(service.boto3, "client", lambda *_, **__: S3())
+    monkeypatch.setenv("KUBECFN_ROOT", str(tmp_path))
+    copy = tmp_path / "var/lib/kubecfn/survivor-of-1.db"
+    copy.parent.mkdir(parents=True)
+    copy.write_text("data")
+    node = Node(tmp_path, "payments", "controller", "k.example", "1.36.3", "3.6.5", 300, {})
+    instance = Instance("eu-central-1", {"UniqueId": ME}, {})
+    made = service.Service(node, instance, threading.Event(), lambda _: None, Log(), 1500.0)
+    me = service.Me(ME, "127.0.0.1", "k.example", "3.6.16")
+    loop = made._made(node, identity.Identity(ME, "127.0.0.1", "controllers", "backups"), me)
+
+    loop._duty(Look(Cluster((), 3), Heard.NOBODY, {}, "", ""), Stored(2, ME, "survive", established=2))
+
+    assert not copy.exists()
 
 
 class Ec2:

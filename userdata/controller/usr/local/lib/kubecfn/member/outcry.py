@@ -46,9 +46,6 @@ class Gate:
         fail: tells it.
         monotonic: seconds that never jump.
         patience: seconds from the first round until a cluster has to be settled.
-
-    Attributes:
-        told: it was.
     """
 
     def __init__(self, fail: Fail, monotonic: Callable[[], float], patience: float) -> None:
@@ -57,7 +54,7 @@ class Gate:
         self._patience = patience
         self._begun: Optional[float] = None
         self._need = Need(monotonic)
-        self.told = False
+        self._told = False
 
     def passed(self, step: str, done: Done) -> None:
         """Look at a round of the boot."""
@@ -70,8 +67,8 @@ class Gate:
             self._tell(StepFailed(step, f"the cluster has not settled in {minutes}: {done.missing or done.reason}"))
 
     def _tell(self, failed: StepFailed) -> None:
-        if not self.told:
-            self.told = True
+        if not self._told:
+            self._told = True
             self._fail(failed)
 
 

@@ -140,8 +140,8 @@ class Service:
 
         def there(done: Done) -> bool:
             self._gate.passed(step, done)
-            if self._gate.told:
-                self._outcry.passed(step, done, well=done.settled)
+            # Nothing new when the gate has only just told it: the line was written before the signal.
+            self._outcry.passed(step, done, well=done.settled)
             return wanted(done)
 
         if not self._loop.run(there):
