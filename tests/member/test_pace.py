@@ -32,6 +32,17 @@ def test_who_acted_looks_again_at_once_and_who_waits_beside_a_cluster_soon(make)
     assert max(near) <= Pace.joining
 
 
+def test_who_waits_for_a_place_beside_a_cluster_never_looks_away_for_long(trio):
+    """A silent voter is removed after 20 s; whoever is to follow it is there then."""
+    world, nodes = trio()
+    world.power_off(nodes[0])
+    joiner = world.launch(1)[0]
+    seen = waits(joiner)
+    world.run(15)
+
+    assert [wait for done, wait in seen if done.decision == "join"][-1] == Pace.joining
+
+
 def test_who_waits_where_nothing_moves_looks_ever_more_seldom(make):
     """A cluster that lost its quorum may stay so for hours: nobody asks AWS twice a second for so long."""
     world = make()
