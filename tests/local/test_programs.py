@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -151,7 +152,7 @@ def test_go_of_this_environment_is_found_without_a_path(cache, tmp_path, go, mon
     (tmp_path / "bin").rename(tmp_path / "environment" / "bin")
     monkeypatch.setenv("PATH", "/bin:/usr/bin")
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "environment"))
-    if programs.shutil.which("go"):
+    if shutil.which("go"):
         pytest.skip("this machine has Go in /usr/bin or /bin")
     programs.etcd(NEWEST, lambda _: None)
     assert log.read_text()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kubecfn.local import programs
+from kubecfn.local.programs import recipe
 
 _HERE = Path(__file__).parent
 
@@ -34,11 +35,11 @@ def program() -> Path:
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     target = programs.cache() / f"checker-{digest}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with programs.alone(target, lambda _: None):
+    with recipe.alone(target, lambda _: None):
         if not target.is_file():
             aside = Path(tempfile.mkdtemp(prefix=".checker-", dir=target.parent))
             command = ["build", "-trimpath", "-mod=readonly", "-o", str(aside / "checker"), "./checker"]
-            programs.go(command, _HERE, "the checker of histories", lambda _: None)
+            recipe.go(command, _HERE, "the checker of histories", lambda _: None)
             (aside / "checker").rename(target)
             shutil.rmtree(aside)
     return target
