@@ -53,10 +53,14 @@ class Instance:
 
 @dataclass
 class Fleet:
-    """The whole truth, and the queue of what happens next. `flaw`: the first thing that may never be; empty while good."""
+    """The whole truth, and the queue of what happens next. `flaw`: the first thing that may never be; empty while good.
+
+    `learners`: etcd's --max-learners.
+    """
 
     chance: random.Random
     size: int
+    learners: int = 1
     now: float = 0.0
     wanted: int = 0
     instances: dict[str, Instance] = field(default_factory=dict)
@@ -88,7 +92,11 @@ class Fleet:
         self.trace.append(f"{self.now:.0f} s: {what}")
         del self.trace[:-14]
         if kind:
-            self.counts[kind] = self.counts.get(kind, 0) + 1
+            self.count(kind)
+
+    def count(self, kind: str, times: int = 1) -> None:
+        """Count what happened, silently."""
+        self.counts[kind] = self.counts.get(kind, 0) + times
 
     def wrong(self, what: str) -> None:
         """Note what may never be."""
@@ -111,19 +119,26 @@ class Fleet:
         """Raft's own definition."""
         return bool(self.voters) and self.healthy >= quorum(len(self.voters))
 
-    def add(self, name: str) -> None:
-        """Add a learner, as etcd allows it (server.go, mayAddMember: only while every voter is connected)."""
-        listed = [one for one in self.instances.values() if one.entry != "none"]
-        if any(one.entry == "learner" for one in listed) or not self.has_quorum or self.healthy < len(self.voters):
+    def add(self, name: str, looked: float) -> None:
+        """Add a learner, as etcd allows it (server.go, mayAddMember: only while every voter is connected).
+
+        Args:
+            name: whom.
+            looked: when whoever asks looked; judged by what was so then.
+        """
+        learners = sum(one.entry == "learner" for one in self.instances.values())
+        if learners >= self.learners or not self.has_quorum or self.healthy < len(self.voters):
             raise Refused("unhealthy cluster or too many learners")
+        self._stays(name, "added", looked)
         self.instances[name].entry = "learner"
         self.note(f"{name} is added as a learner", "added")
 
-    def promote(self, name: str) -> None:
-        """Let a learner vote."""
+    def promote(self, name: str, looked: float) -> None:
+        """Let a learner vote; judged as in `add`."""
         one = self.instances[name]
         if not self.has_quorum or one.entry != "learner" or not one.up:
             raise Refused("not in sync")
+        self._stays(name, "promoted", looked)
         one.entry = "voter"
         self.note(f"{name} is promoted", "promoted")
         self._judge(f"the promotion of {name}")
@@ -153,6 +168,11 @@ class Fleet:
         self.note(f"{name} is removed", "removed")
         self._judge(f"the removal of {name}")
         self.elect()
+
+    def _stays(self, name: str, what: str, looked: float) -> None:
+        one = self.instances[name]
+        if one.state != "running" and 0 <= one.hook_since < looked:
+            self.wrong(f"{name} is {what} although it was told to leave")
 
     def _judge(self, what: str) -> None:
         if not self.has_quorum:
@@ -217,12 +237,17 @@ class Fleet:
     # what others see
 
     def view(self, silence: dict[str, float], *, blur: float, lag: float) -> Cluster:
-        """Return one look: with chance `blur` a member's answer is missing; EC2's word may be `lag` seconds old."""
-        members, linearizable, serving = [], False, self.has_quorum
+        """Return one look: with chance `blur` a member's answer is missing; EC2's word may be `lag` seconds old.
+
+        Nobody lists the members when no voter answers, and how long each was silent is forgotten then.
+        """
+        members, linearizable, serving, told = list[Member](), False, self.has_quorum, False
         for one in self.instances.values():
             if one.entry == "none":
                 continue
-            well = one.up and (serving or one.entry == "learner") and (not blur or self.chance.random() >= blur)
+            answers = one.up and (not blur or self.chance.random() >= blur)
+            told = told or (answers and one.entry == "voter")
+            well = answers and (serving or one.entry == "learner")
             linearizable = linearizable or (well and one.entry == "voter")
             since = silence.pop(one.name, self.now)
             if not well:
@@ -231,14 +256,19 @@ class Fleet:
             if machine is Machine.TERMINATED and self.now - one.ended_at < lag:
                 machine = Machine.RUNNING
             members.append(_member(one.name, one.named, one.entry, well, machine, 0.0 if well else self.now - since))
+        if not told:
+            members = []
+            silence.clear()
         expected = tuple(one.name for one in self.instances.values() if one.state == "running")
         return Cluster(tuple(members), self.size, expected, linearizable, self.leader)
 
     @property
     def could_be_settled(self) -> bool:
-        """Whether etcd itself is in order: enough voters, all of them running, nobody joining."""
+        """Whether all is in order: enough voters, all of them running, nobody joining, and they are the group's instances."""
         entries = [one for one in self.instances.values() if one.entry != "none"]
-        return len(entries) >= self.size and all(one.up and one.entry == "voter" for one in entries)
+        staying = [one for one in self.instances.values() if one.state == "running"]
+        well = all(one.up and one.entry == "voter" for one in entries)
+        return well and len(entries) >= self.size and entries == staying
 
     @property
     def well(self) -> bool:

@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kubecfn.etcd import quorum
-from kubecfn.etcd.view import Cluster, Machine, Say, Verdict
-from lambdas.controller_lifecycle.decision import decide
+from kubecfn.etcd.view import Cluster, Machine, Member, Say, Verdict
+from lambdas.controller_lifecycle.decision import BACKUP_WAIT, decide
 from lambdas.controller_lifecycle.facts import Do, Facts, Leaver, Step
 from tests.soak.fleet import HEARTBEAT, Fleet, Instance, Program, Refused
 
 # Simulated seconds: things go wrong in the first, and have settled at the end of the second.
 STORMY, PATIENCE = 5_400.0, 4 * 3600.0
 BUDGET = 1_200.0
+LATE = 60.0  # is what comes after more
 SCHEDULE = 300.0
+FRESH = 600.0  # a backup, for so long
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Play:
     fleet: Fleet
     rules: Rules
     blur: float
+    blind: float
     lag: float
     lossy: float
     busy: bool = False
@@ -61,9 +64,10 @@ class Play:
         return self.fleet.chance
 
     def look(self, silence: dict[str, float]) -> Cluster:
-        """Look, while things go wrong through bad glasses."""
+        """Look, while things go wrong through bad glasses, and now and then with closed eyes."""
         stormy = self.fleet.now < STORMY
-        return self.fleet.view(silence, blur=self.blur if stormy else 0.0, lag=self.lag)
+        blur = 1.0 if self.happens(self.blind) else self.blur if stormy else 0.0
+        return self.fleet.view(silence, blur=blur, lag=self.lag)
 
     def happens(self, likely: float) -> bool:
         """Say whether something unlikely happens now; only while things go wrong."""
@@ -79,6 +83,7 @@ def play(seed: int, rules: Rules | None = None) -> Interleaving:
         fleet,
         rules or Rules(),
         blur=chance.choice([0.0, 0.02, 0.15]),
+        blind=chance.choice([0.0, 0.02, 0.2]),
         lag=chance.choice([0.0, 30.0, 240.0]),
         lossy=chance.choice([0.0, 0.2, 0.6]),
     )
@@ -113,14 +118,14 @@ def agent(world: Play, one: Instance) -> Program:
     """Join, start, be promoted, signal: one look and at most one act at a time."""
     fleet, silence = world.fleet, dict[str, float]()
     while one.state != "terminated":
-        seen = world.look(silence)
+        looked, seen = fleet.now, world.look(silence)
         settled = world.rules.settled(seen).say is Say.YES
         if settled and not fleet.could_be_settled:
             fleet.wrong(f"{one.name} takes the cluster for settled, which it is not")
         yield world.chance.uniform(0, 2)
         if one.state == "terminated":
             return
-        yield from _joins(world, one, seen)
+        yield from _joins(world, one, seen, looked)
         if settled and one.entry == "voter" and one.up and not one.told:
             one.told = True
             _signals(world, one)
@@ -133,7 +138,9 @@ def _signals(world: Play, one: Instance) -> None:
         world.fleet.note(f"the signal of {one.name} is lost", "signals lost")
         return
     for _ in range(2 if world.happens(0.1) else 1):
-        world.fleet.start(_arrives(world, one), world.chance.choice([0.0, 1.0, world.chance.uniform(0, 300)]))
+        late = world.chance.choice([0.0, 1.0, world.chance.uniform(0, 300)])
+        world.fleet.count("signals late", late > LATE)
+        world.fleet.start(_arrives(world, one), late)
 
 
 def _arrives(world: Play, one: Instance) -> Program:
@@ -145,19 +152,19 @@ def _arrives(world: Play, one: Instance) -> Program:
     yield from ()
 
 
-def _joins(world: Play, one: Instance, seen: Cluster) -> Program:
+def _joins(world: Play, one: Instance, seen: Cluster, looked: float) -> Program:
     fleet = world.fleet
     try:
-        if one.entry == "none" and one.state == "running":
+        if one.entry == "none":
             if world.rules.may_add(seen, one.name).say is Say.YES:
-                fleet.add(one.name)
+                fleet.add(one.name, looked)
         elif one.entry == "learner" and not one.up:
             yield world.chance.uniform(0.5, 4)
             if one.entry == "learner" and one.state != "terminated" and not world.happens(0.1):
                 one.named = True
                 fleet.serves(one.name)
         elif one.entry == "learner" and world.rules.may_promote(seen, one.name).say is Say.YES:
-            fleet.promote(one.name)
+            fleet.promote(one.name, looked)
     except Refused:
         return
 
@@ -178,9 +185,11 @@ def event(world: Play) -> None:
     if world.happens(world.lossy):
         world.fleet.note("an event is lost", "lost")
         return
-    for _ in range(2 if world.happens(0.3) else 1):
+    times = 2 if world.happens(0.3) else 1
+    world.fleet.count("doubled", times - 1)
+    for _ in range(times):
         late = world.chance.choice([0.0, 2.0, world.chance.uniform(0, 600)])
-        world.fleet.counts["late"] = world.fleet.counts.get("late", 0) + (late > 60)
+        world.fleet.count("late", late > LATE)
         world.fleet.start(function(world), late)
 
 
@@ -218,13 +227,19 @@ def facts(world: Play, seen: Cluster) -> Facts:
         for one in fleet.instances.values()
         if one.state in ("waiting", "retained")
     )
-    unsaved = "" if fleet.now - world.backup_at < 600 else "the newest backup is old"
-    return Facts(seen, leavers, saved=True, unsaved=unsaved, budget=BUDGET)
+    unsaved = "" if fleet.now - world.backup_at < FRESH else "the newest backup is old"
+    enlisted = tuple(
+        Member(one.name, one.name, instance=one.name, machine=one.machine)
+        for one in fleet.instances.values()
+        if one.entry != "none"
+    )
+    return Facts(seen, leavers, enlisted=enlisted, saved=True, unsaved=unsaved, budget=BUDGET)
 
 
 def act(world: Play, step: Step, looked: float, seen: Cluster) -> None:
     """Do one step, decided by a look at that time, which saw this; what etcd does not answer may have been done or not."""
     fleet = world.fleet
+    _judge(world, step, looked, seen)
     try:
         if step.do is Do.MOVE and fleet.instances[step.target].up and fleet.has_quorum:
             fleet.leader = step.target
@@ -240,6 +255,26 @@ def act(world: Play, step: Step, looked: float, seen: Cluster) -> None:
         world.backup_at = fleet.now if not world.happens(0.5) else world.backup_at
     elif step.do is Do.WAIT and step.instance in fleet.instances:
         fleet.instances[step.instance].beat = fleet.now
+
+
+def _judge(world: Play, step: Step, looked: float, seen: Cluster) -> None:
+    """Note what the function may not do, by what it saw."""
+    one = world.fleet.instances.get(step.instance)
+    if one is None:
+        return
+    member = next((other for other in seen.members if other.instance == one.name), None)
+    if step.do is Do.REMOVE and seen.leader == one.name:
+        world.fleet.wrong(f"{one.name} is removed while it leads")
+    if one.state != "waiting":
+        return
+    waited = looked - one.hook_since
+    if step.do is Do.ABANDON and waited < BUDGET:
+        world.fleet.wrong(f"the hook of {one.name} is abandoned after {waited:.0f} s")
+    if step.do is Do.ABANDON and seen.linearizable and member is None:
+        world.fleet.wrong(f"the hook of {one.name} is abandoned although it is no member")
+    serves = member is not None and member.healthy and not member.learner
+    if step.do is Do.REMOVE and serves and waited < BACKUP_WAIT and looked - world.backup_at >= FRESH:
+        world.fleet.wrong(f"{one.name} is removed after {waited:.0f} s, without a fresh backup")
 
 
 # EC2 and the group

@@ -74,10 +74,11 @@ def _of_foundings(foundings: list[Founding]) -> list[tuple[str, ...]]:
     for one in foundings:
         struck.update(one.struck)
     faults = ", ".join(f"{count:,} {kind}" for kind, count in struck.items())
-    slowest = max((one.seconds for one in foundings), default=0.0)
+    slowest = max((one.seconds for one in foundings if not one.deleted), default=0.0)
     seen = (
         f"all voters after at most {seconds(slowest)} simulated; faults: {faults}; "
-        f"{sum(one.restarts for one in foundings):,} agents killed"
+        f"{sum(one.restarts for one in foundings):,} agents killed or nodes without power; "
+        f"{sum(one.deleted for one in foundings):,} found a snapshot without its cluster's object, and stopped"
     )
     return [("foundings", f"{len(foundings):,}", seen, "", "", _flaws(foundings, lambda one: one.flaw))]
 

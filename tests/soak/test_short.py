@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from kubecfn.etcd import quorum, starting
-from kubecfn.etcd.view import Decision, Machine, Say, Start, Verdict
+from kubecfn.etcd.view import Decision, Known, Machine, Say, Start, Verdict
 from kubecfn.rehearsal.record import Outcome, Write
 from kubecfn.rehearsal.writer import Checked, Writer
 from lambdas.controller_lifecycle.decision import decide
@@ -71,6 +71,24 @@ BROKEN = {
     ),
     "never adds": (Rules(may_add=lambda *_: Verdict(Say.WAIT, "never")), "not settled after"),
     "never promotes": (Rules(may_promote=lambda *_: Verdict(Say.WAIT, "never")), "not settled after"),
+    "answers hooks without proof of a quorum": (
+        Rules(decide=lambda facts: decide(replace(facts, cluster=replace(facts.cluster, linearizable=True)))),
+        "ended by its hook while it is a voter",
+    ),
+    "lets go without a fresh backup": (
+        Rules(decide=lambda facts: decide(replace(facts, unsaved=""))),
+        "without a fresh backup",
+    ),
+    "abandons at once": (Rules(decide=lambda facts: decide(replace(facts, budget=0))), "is abandoned after"),
+    "removes the leader": (Rules(decide=changed(MOVE=Do.REMOVE)), "is removed while it leads"),
+    "adds who is told to leave": (
+        Rules(may_add=lambda cluster, who: A(replace(cluster, expected=(*cluster.expected, who)), who)),
+        "is added although",
+    ),
+    "signals beside one that is no more of the group": (
+        Rules(settled=lambda cluster: S(replace(cluster, expected=tuple(one.instance for one in cluster.voters)))),
+        "takes the cluster for settled",
+    ),
     "signals beside a learner": (
         Rules(settled=seeing(S, lambda m: replace(m, learner=False, name="x", healthy=True, machine=Machine.RUNNING))),
         "takes the cluster for settled",
@@ -87,7 +105,7 @@ def test_whatever_order_things_come_in_nothing_of_ours_takes_quorum_and_all_sett
     seen = [play(seed) for seed in range(25)]
 
     assert [(one.seed, one.flaw, one.trace) for one in seen if one.flaw] == []
-    happened = {kind for one in seen for kind in one.counts}
+    happened = {kind for one in seen for kind, count in one.counts.items() if count}
     assert {
         "lost",
         "late",
@@ -101,6 +119,8 @@ def test_whatever_order_things_come_in_nothing_of_ours_takes_quorum_and_all_sett
         "hangs",
         "signals lost",
         "signals doubled",
+        "signals late",
+        "doubled",
     } <= happened
 
 
@@ -116,26 +136,52 @@ def test_a_broken_decision_is_caught_within_some_seeds(name):
 
 
 def test_groups_that_boot_minutes_apart_while_s3_and_ec2_fail_found_exactly_once():
-    """Refused, throttled, slow and lost answers delay a founding; none makes a second one."""
-    founded = [found(seed) for seed in range(7)]
+    """Refused, throttled, slow and lost answers delay a founding; none makes a second one, or one over an old snapshot."""
+    founded = [found(seed) for seed in [*range(7), 9]]
 
     assert [(one.seed, one.flaw) for one in founded if one.flaw] == []
     assert all(sum(one.struck[kind] for one in founded) for kind in founded[0].struck)
     assert founded[3] == found(3)
 
 
-def test_an_agent_that_founds_whenever_nobody_answers_is_caught(monkeypatch):
-    """The foundings can fail: an agent that does not wait for the one who began is found."""
+def rushed(start, when):
+    """Return rules of starting that decide so where the real ones give a reason with `when` in it."""
     true = starting.start
 
-    def hasty(boot):
+    def broken(boot):
         decision = true(boot)
-        waits = decision.start is Start.WAIT and "is making epoch" in decision.reason
-        return Decision(Start.FOUND, "nobody answers") if waits else decision
+        return Decision(start, "broken on purpose") if when in decision.reason else decision
 
-    monkeypatch.setattr("member.loop.starting.start", hasty)
+    return broken
 
-    assert any(found(seed).flaw for seed in range(10))
+
+def without(**known):
+    """Return rules of starting that take something for otherwise than it is."""
+    true = starting.start
+    return lambda boot: true(replace(boot, **known))
+
+
+STARTS = {
+    "founds while another does": (rushed(Start.FOUND, "is making epoch"), ""),
+    "founds over an old snapshot": (without(snapshot=Known.ABSENT), "founded where there had been a cluster"),
+    "joins before it is written": (rushed(Start.JOIN, "does not name this instance"), "not in the cluster object"),
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_broken_start_is_caught_within_some_foundings(name, monkeypatch):
+    """The foundings can fail: each mistake of an agent's is found."""
+    broken, flaw = STARTS[name]
+    monkeypatch.setattr("member.loop.starting.start", broken)
+
+    assert next((one.flaw for one in map(found, range(20)) if one.flaw and flaw in one.flaw), "")
+
+
+def test_an_agent_that_takes_anything_for_settled_is_caught(monkeypatch):
+    """The success signal of a controller is watched: it may not come before all vote."""
+    monkeypatch.setattr("member.loop.quorum.settled", lambda _: Verdict(Say.YES, "broken on purpose"))
+
+    assert any("for settled" in found(seed).flaw for seed in range(3))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +197,14 @@ def test_an_agent_that_founds_whenever_nobody_answers_is_caught(monkeypatch):
 def test_a_founding_is_judged_by_what_was_made_and_who_votes(made, words):
     """Two foundings, a restore in place of one, none, or an instance that is no voter: each is a flaw."""
     branch = SimpleNamespace(members={1: SimpleNamespace(name="i-a", learner=False)})
-    world = SimpleNamespace(made=made, nodes={"i-a": None, "i-b": None}, serving=lambda: [branch], lost=list)
+    world = SimpleNamespace(
+        made=made,
+        nodes={"i-a": None, "i-b": None},
+        serving=lambda: [branch],
+        lost=list,
+        wiped=[],
+        stored=lambda: {"instances": {}},
+    )
 
     assert words in _judge(world, in_time=True)
 
