@@ -164,10 +164,7 @@ class Faults:
         one = self._follower()
         learner = ("--learner",) if kind == "learner" else ()
         with self._hurt(f"{kind} added by hand") as stall:
-            told = harm.etcdctl(
-                machines, one, "member", "add", "by-hand", *learner, f"--peer-urls={STRANGER}", "-w=json"
-            )
-            made = f"{json.loads(told)['member']['ID']:x}"
+            made = self._add(one, *learner)
             report = self._reported("it is shown", lambda said: not said.settled and made in said.reason)
             [row] = [row for row in report.members if row.id == made]
             if row.instance or row.learner != bool(learner):
@@ -205,6 +202,21 @@ class Faults:
         return f"etcd: {refused}; status: ALARM {', '.join(report.alarms)}, {report.reason}; {stall()}"
 
     # how
+
+    def _add(self, at: str, *flags: str) -> str:
+        """Add a member that nobody will start, as an operator who is told to try again; return its id."""
+        end = time.monotonic() + 15
+        while True:
+            try:
+                told = harm.etcdctl(
+                    self._cluster.machines, at, "member", "add", "by-hand", *flags, f"--peer-urls={STRANGER}", "-w=json"
+                )
+                return f"{json.loads(told)['member']['ID']:x}"
+            except harm.RefusedError as error:
+                # For five seconds after members have found each other again etcd takes no new one.
+                if "unhealthy cluster" not in str(error) or time.monotonic() > end:
+                    raise
+            time.sleep(0.5)
 
     def _follower(self) -> str:
         return min(self.life.eyes.voters() - {self.life.eyes.leader()})
@@ -298,8 +310,11 @@ class Faults:
         until(seen, lambda: f"{name} did not say that it leaves {member} alone")
 
     def _logged(self, function_name: str, member: str) -> list[str]:
-        logs = self._cluster.cloud.client("logs")
-        events = logs.filter_log_events(logGroupName=f"/aws/lambda/{function_name}")["events"]
+        cloud = self._cluster.cloud
+        kept = cloud.client("lambda").get_function_configuration(FunctionName=function_name)["LoggingConfig"][
+            "LogGroup"
+        ]
+        events = cloud.client("logs").filter_log_events(logGroupName=kept)["events"]
         return [one["message"] for one in events if "leave-alone" in one["message"] and member in one["message"]]
 
     def _write_large(self) -> str:
