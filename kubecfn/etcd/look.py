@@ -2,7 +2,8 @@
 
 1. A quorum is proven by a voter's linearizable read; who proved it is asked for the member list and the alarms.
 2. A member is healthy only if it answers itself, with the id that the list gives it and the same cluster's id.
-3. A member is on the instance whose id is its name; one that has not started, on the instance at its peer address.
+3. A member is on the instance whose id is its name; one that has not started, on the instance at its peer address; a
+   learner that has not, on the terminated instance that was there, if no other is there now.
 4. Who has no address could not be asked; that is not the same as not having answered.
 5. Two clusters that both prove a quorum are more than can be judged: then nothing is proven.
 """
@@ -204,12 +205,18 @@ def _member(seen: _Seen, silent: float) -> Member:
 
 
 def _place(listed: Listed, group: Group) -> Place | None:
-    """Return the instance a member is on. An address alone may be another's since; a name alone may be anyone's."""
+    """Return the instance a member is on. An address alone may be another's since; a name alone may be anyone's.
+
+    A learner that never started has only its address: unless a terminated instance's is believed too, one whose instance
+    was ended in these seconds would be nobody's, and no other could ever join.
+    """
     address = _address(listed)
     named = group.place(listed.name) if listed.name else None
     if named:
         return named if named.address in ("", address) else None
-    return None if listed.name.startswith("i-") else group.at(address)
+    if listed.name.startswith("i-"):
+        return None
+    return group.at(address) or (group.was_at(address) if listed.learner and not listed.name else None)
 
 
 def _address(listed: Listed) -> str:

@@ -62,15 +62,35 @@ class Group:
         alive = (place for place in self.places if place.machine is not Machine.TERMINATED)
         return next((place for place in alive if address and place.address == address), None)
 
+    def was_at(self, address: str) -> Place | None:
+        """Return which terminated instance had an address that no living one has; its member may be there still."""
+        if self.at(address):
+            return None
+        return next((place for place in self.places if address and place.address == address), None)
+
     def place(self, instance: str) -> Place | None:
         """Return what is known about this instance."""
         return next((place for place in self.places if place.instance == instance), None)
 
-    def remembering(self, machines: Mapping[str, Machine]) -> Group:
-        """Return the same with instances that EC2 has forgotten (see `Fleet.machines`): their members are ours still."""
+    def remembering(self, machines: Mapping[str, Machine], addresses: Mapping[str, str] | None = None) -> Group:
+        """Return the same with what EC2 has forgotten: instances (see `Fleet.machines`), and where terminated ones were.
+
+        Args:
+            machines: what became of instances; those that are known stay as they are.
+            addresses: of terminated instances, as they said themselves while they lived.
+        """
         known = {place.instance for place in self.places}
         more = [Place(one, "", machine, staying=False) for one, machine in sorted(machines.items()) if one not in known]
-        return replace(self, places=(*self.places, *more))
+        had = addresses or {}
+        return replace(
+            self,
+            places=tuple(
+                replace(one, address=had.get(one.instance, ""))
+                if one.machine is Machine.TERMINATED and not one.address
+                else one
+                for one in (*self.places, *more)
+            ),
+        )
 
 
 @dataclass(frozen=True)

@@ -122,13 +122,17 @@ class Store:
         bucket: its name.
         cluster: whose it is; objects of another cluster are refused.
         clock: the time now; tests pass their own.
+        address: a node's own, to stand in its words: EC2 forgets a terminated instance's.
     """
 
-    def __init__(self, s3: Any, bucket: str, cluster: str, *, clock: Callable[[], datetime] = now) -> None:
+    def __init__(
+        self, s3: Any, bucket: str, cluster: str, *, clock: Callable[[], datetime] = now, address: str = ""
+    ) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._cluster = cluster
         self._clock = clock
+        self._address = address
 
     def read(self) -> Stored | None:
         """Return the cluster object; None when there is none.
@@ -185,8 +189,8 @@ class Store:
         }
 
     def say(self, instance: str, word: Mapping[str, Any]) -> None:
-        """Write an instance's own word: ``epoch``, ``index`` (None: withdrawn), ``data``, ``lost``."""
-        told = {**word, "at": written(self._clock())}
+        """Write an instance's own word: ``epoch``, ``index`` (None: withdrawn), ``data``, ``lost``; and its address."""
+        told = {**word, "at": written(self._clock()), **({"address": self._address} if self._address else {})}
         objects.put(self._s3, self._bucket, f"{WORDS}{instance}.json", told)
 
     def snapshots(self) -> tuple[Snapshot, ...]:

@@ -61,6 +61,10 @@ class Eyes:
         group = self.reach.fleet.group().remembering(self.forgotten)
         found = look(group, self.reach.ask, self.silence)
         must_trust(found)
+        if any(one.learner and not one.name and not one.instance for one in found.cluster.members):
+            had = self.reach.addresses(group)
+            group = group.remembering({**self.forgotten, **dict.fromkeys(had, Machine.TERMINATED)}, had)
+            found = look(group, self.reach.ask, self.silence)
         leaving = {one: state for one, state in sorted(states.items()) if state in (WAITING, RETAINED)}
         if not leaving:
             return Seen(Facts(found.cluster), found, group)

@@ -76,6 +76,13 @@ class Reach:
         since = {one: store.moment(text) for one, text in stored.instances.items()}
         return self.fleet.machines(since, store.now(), group)
 
+    def addresses(self, group: Group) -> dict[str, str]:
+        """Return where instances were that are terminated now, by their own words; `Group.remembering` takes them."""
+        words = {one: word for one, word in self.store.words().items() if word.get("address")}
+        since = {one: store.moment(word["at"]) for one, word in words.items()}
+        machines = self.fleet.machines(since, store.now(), group)
+        return {one: words[one]["address"] for one, machine in machines.items() if machine is Machine.TERMINATED}
+
 
 def must_trust(found: Look) -> None:
     """Refuse to go on when nobody answers because of certificates: that is no silence, and waiting will not help.

@@ -245,6 +245,13 @@ def test_who_answers_at_a_members_address_with_another_id_is_not_that_member():
         # No controller's port.
         (entry("i-a", name="", peer_urls=("https://10.0.0.1:12380",)), {}, "", Machine.UNKNOWN),
         (entry("elsewhere"), {}, "", Machine.UNKNOWN),
+        # A learner that never started, where an instance was that is terminated, and one that did not say where it was.
+        (entry("elsewhere", name="", learner=True), {"i-gone": "10.0.0.9"}, "i-gone", Machine.TERMINATED),
+        (entry("elsewhere", name="", learner=True), {"i-gone": Machine.TERMINATED}, "", Machine.UNKNOWN),
+        # Nobody's by hand: a voter, one that has started, and one whose address is a living instance's by now.
+        (entry("elsewhere", name=""), {"i-gone": "10.0.0.9"}, "", Machine.UNKNOWN),
+        (entry("elsewhere", name="hand-made", learner=True), {"i-gone": "10.0.0.9"}, "", Machine.UNKNOWN),
+        (entry("i-a", name="", learner=True), {"i-gone": "10.0.0.1"}, "i-a", Machine.RUNNING),
         (entry("elsewhere", peer_urls=()), {}, "", Machine.UNKNOWN),
         (entry("elsewhere", peer_urls=("https://10.0.0.9:2380", "https://10.0.0.1:1")), {}, "", Machine.UNKNOWN),
     ],
@@ -252,7 +259,9 @@ def test_who_answers_at_a_members_address_with_another_id_is_not_that_member():
 def test_a_member_is_placed_by_its_name_or_before_it_starts_by_its_address(listed, places, instance, machine):
     """Ours is who has an instance's name and nothing against it; whatever does not fit is nobody's, so never touched."""
     everyone = [listed, entry("i-b"), entry("i-c")]
-    seen = told({"i-b": Told("i-b", members=everyone)}, group().remembering(places))
+    addresses = {one: text for one, text in places.items() if isinstance(text, str)}
+    machines = {**places, **dict.fromkeys(addresses, Machine.TERMINATED)}
+    seen = told({"i-b": Told("i-b", members=everyone)}, group().remembering(machines, addresses))
     found = seen.cluster.members[0]
     assert (found.instance, found.machine) == (instance, machine)
 

@@ -207,6 +207,17 @@ def test_a_forgotten_instance_is_remembered_and_a_known_one_not_overwritten():
     )
 
 
+def test_where_a_terminated_instance_was_is_remembered_and_a_living_ones_place_is_its_own():
+    """What an instance said of itself counts only once EC2 calls it terminated; a living one's address goes before."""
+    gone, here = (Place(one, "", machine, staying=False) for one, machine in (("i-a", TERMINATED), ("i-b", UNKNOWN)))
+    group = Group("controllers", 3, (gone, here)).remembering({}, {"i-a": "10.0.0.1", "i-b": "10.0.0.2"})
+
+    assert group.was_at("10.0.0.1").instance == "i-a"
+    assert [group.was_at(address) for address in ("10.0.0.2", "10.0.0.9", "")] == [None] * 3
+    follower = Place("i-c", "10.0.0.1", RUNNING, staying=True)
+    assert Group("controllers", 3, (*group.places, follower)).was_at("10.0.0.1") is None
+
+
 @pytest.mark.parametrize(("tags", "size"), [({"kubecfn:size": "3"}, 3), ({"kubecfn:cluster": "payments"}, 4), ({}, 4)])
 def test_a_roll_does_not_make_the_cluster_larger(tags, size):
     """CloudFormation raises MinSize while it rolls a group; the group's own tag says how many voters there are to be."""

@@ -83,7 +83,9 @@ class Controllers:
         [wanted] = call.params["Filters"]
         by_tag = wanted["Name"] == "tag:aws:autoscaling:groupName" and wanted["Values"] == [GROUP]
         found = [
-            {"InstanceId": one, "State": {"Name": machine.ec2}, "PrivateIpAddress": machine.address}
+            {"InstanceId": one, "State": {"Name": machine.ec2}}
+            # of a terminated instance EC2 says none
+            | ({"PrivateIpAddress": machine.address} if machine.ec2 != "terminated" else {})
             for one, machine in self.machines.items()
             if by_tag or one in wanted["Values"]
         ]

@@ -6,10 +6,22 @@ from datetime import UTC, datetime
 
 import pytest
 
+from kubecfn.etcd.store import Store
 from kubecfn.local.embedded import EmbeddedAws
 from kubecfn.pki import KeyType, profiles
 from kubecfn.pki.certificates import new_leaf
-from tests.lambdas.controllers import CLUSTER, DISCOVERY, GROUP, HOOK, RETAINED, WAITS, Bucket, Controllers, Writer
+from tests.lambdas.controllers import (
+    CLUSTER,
+    DISCOVERY,
+    GROUP,
+    HOOK,
+    RETAINED,
+    WAITS,
+    Bucket,
+    Controllers,
+    Machine,
+    Writer,
+)
 from tests.support.real_etcd import EtcdCluster, until
 
 A, B, C, D, E = (f"i-0000000{letter}" for letter in "abcde")
@@ -124,6 +136,32 @@ def test_a_leader_and_then_a_follower_leave_and_no_write_is_lost(etcd, world, se
     assert len(writer.acknowledged) > 3
     with capsys.disabled():
         print(f" longest stall {writer.stall:.2f} s of {len(writer.acknowledged)} writes", end="")  # noqa: T201  a number for whoever reads the run
+
+
+def test_a_learner_whose_instance_ended_before_it_first_started_is_collected_by_its_own_word(
+    etcd, world, settings, run
+):
+    """EC2 forgets a terminated instance's address, and such a learner has no name: it would keep everybody out for ever."""
+    _, controllers, bucket = world
+    cluster = etcd(A, B)
+    with_certificate = settings(cluster)
+    strange, gone = cluster.new("by-hand"), cluster.new(C)
+    cluster[A].client().add_learner(gone.peer_url)
+    controllers.machines[C] = Machine(gone.address, "", "terminated")
+
+    silent, _ = run(with_certificate)
+    kept = names(cluster, A)
+    Store(bucket.s3, bucket.name, CLUSTER, address=gone.address).say(C, {"epoch": 1, "index": None})
+    told, said = run(with_certificate)
+    left = names(cluster, A)
+    cluster[A].client().add_learner(strange.peer_url)
+    again, _ = run(with_certificate)
+
+    assert (kept, left) == (["", A, B], [A, B])
+    assert "removed" not in silent + again
+    assert told == 'result {"removed": 1, "waiting": 0}'
+    assert did(said) == [("remove", C)]
+    assert names(cluster, A) == ["", A, B]
 
 
 def test_an_event_that_comes_twice_late_or_for_others_changes_nothing_more(etcd, world, settings, run):

@@ -155,7 +155,7 @@ class Service:
         root, clock = node.root, self._clock
         folder = root / SAVED
         ask = partial(_ask, root)
-        store = Store(self._client("s3"), found.bucket, node.cluster, clock=clock.now)
+        store = Store(self._client("s3"), found.bucket, node.cluster, clock=clock.now, address=found.address)
         hands = EtcdHands(
             root,
             me,
