@@ -163,3 +163,9 @@ def test_a_dead_resolver_says_nothing_and_counts_who_asked() -> None:
         resolver.dead = False
         asker.settimeout(5)
         assert header(ask("i-1.example.com"))[2] == 1
+
+
+def test_a_load_balancer_has_addresses_and_no_services() -> None:
+    """Whoever asks for a service under an alias of a load balancer is told that there is none."""
+    known = looked_up(Zones(alias("a.example.com", "api-1.elb.example.net", "SRV"), targets=("i-7",)))
+    assert header(answer(question("a.example.com", 33), known)) == (0x1234, 0, 0)
