@@ -68,6 +68,10 @@ class Controllers:
         """Let an instance be terminated, as EC2 and the group then say."""
         self.machines[instance].lifecycle, self.machines[instance].ec2 = "", "terminated"
 
+    def ended(self, instance, address):
+        """Let there have been an instance."""
+        self.machines[instance] = Machine(address, "", "terminated")
+
     def describe_groups(self, call):
         """Describe the one group."""
         members = [
