@@ -172,10 +172,10 @@ class Faults:
             self._collect(made)
             self._serves("beside a member that never starts")
             listed = [row.id for row in self._report().members]
+            if made not in listed:
+                raise DidNotHappenError(f"{made} was removed by somebody; the list was {listed}")
             harm.etcdctl(machines, one, "member", "remove", made)
             self.life.eyes.wait_until_settled()
-        if made not in listed:
-            raise DidNotHappenError(f"{made} was removed by somebody; the list was {listed}")
         self._same(before)
         return f"status: {report.reason}; nothing of ours removed it; {stall()}"
 
