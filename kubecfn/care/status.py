@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from kubecfn.care.alarms import Raised, raised
 from kubecfn.care.ask import Function, SilentError, function
 from kubecfn.care.bucket import choices, reading, store
 from kubecfn.care.report import Report, backup_line, epoch_line, epoch_of, parse
@@ -30,7 +31,8 @@ class EtcdStatus:
         silence: why there is no report, as one sentence; empty when there is one.
         epoch, backup: as in a report, read from the bucket when there is no report; None when that failed too.
         waiting: controllers that wait for a person, with the reason.
-        unread: why that could not be learned, as one sentence.
+        alarms: CloudWatch alarms of the cluster that are raised.
+        unread: what of these two could not be learned and why, as sentences.
         now: when that was.
     """
 
@@ -39,8 +41,9 @@ class EtcdStatus:
     silence: str = ""
     epoch: Mapping[str, Any] | None = None
     backup: Mapping[str, Any] | None = None
-    waiting: tuple[Trouble, ...] = ()
-    unread: str = ""
+    waiting: tuple[Trouble, ...] | None = None
+    alarms: tuple[Raised, ...] | None = None
+    unread: tuple[str, ...] = ()
     now: datetime = _NEVER
 
     @property
@@ -48,9 +51,9 @@ class EtcdStatus:
         """All of it but the members' table, in plain lines."""
         waits = [
             f"{one.who} WAITS FOR A PERSON, {one.what}, since {since(one.at, self.now)}: {one.reason}"
-            for one in self.waiting
+            for one in self.waiting or ()
         ]
-        return (*self._etcd_lines, *waits, *([self.unread] if self.unread else []))
+        return (*self._etcd_lines, *waits, *(one.line(self.now) for one in self.alarms or ()), *self.unread)
 
     @property
     def _etcd_lines(self) -> tuple[str, ...]:
@@ -68,9 +71,8 @@ class EtcdStatus:
         return [one.cells for one in self.report.members] if self.report else []
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data; ``members`` and ``waiting`` are null, never empty, when nobody could say."""
-        waiting = [{**asdict(one), "at": one.at.isoformat()} for one in self.waiting]
-        beside = {"waiting": None if self.unread else waiting}
+        """Return it as plain data; ``members``, ``waiting`` and ``raised`` are null, never empty, when nobody could say."""
+        beside = {"waiting": _listed(self.waiting), "raised": _listed(self.alarms)}
         if self.report:
             return {"answered": True, "silence": "", **self.told, **beside}
         return {
@@ -100,19 +102,29 @@ def etcd_status(aws: Aws, cluster: str, now: datetime) -> EtcdStatus:
         found = of(function(aws, places.function, cluster).ask({"ask": "status"}))
     except KubecfnError as error:
         found = _from_bucket(aws, places, str(error), now)
-    return _with_nodes(aws, places, found, now)
+    return _beside(aws, places, found, now)
 
 
-def _with_nodes(aws: Aws, places: Where, found: EtcdStatus, now: datetime) -> EtcdStatus:
-    """Return the same with the controllers that wait for a person."""
-    if not places.group:
-        return found
+def _listed(found: Sequence[Trouble | Raised] | None) -> list[dict[str, Any]] | None:
+    return None if found is None else [{**asdict(one), "at": one.at.isoformat()} for one in found]
+
+
+def _beside(aws: Aws, places: Where, found: EtcdStatus, now: datetime) -> EtcdStatus:
+    """Return the same with the controllers that wait for a person, and the alarms that are raised."""
+    waits: tuple[Trouble, ...] | None = None
+    alarms: tuple[Raised, ...] | None = None
+    unread = []
     try:
-        group = controllers(aws, places)
+        group = controllers(aws, places) if places.group else ()
         present = {one.instance for one in group if one.machine is not Machine.TERMINATED}
-        return replace(found, waiting=waiting(aws, places.cluster, now, present), now=now)
+        waits = waiting(aws, places.cluster, now, present)
     except KubecfnError as error:
-        return replace(found, unread=f"Whether a controller waits for a person cannot be said: {error}", now=now)
+        unread.append(f"Whether a controller waits for a person cannot be said: {error}")
+    try:
+        alarms = raised(aws, places.alarms)
+    except KubecfnError as error:
+        unread.append(f"Whether an alarm is raised cannot be said: {error}")
+    return replace(found, waiting=waits, alarms=alarms, unread=tuple(unread), now=now)
 
 
 def of(told: Mapping[str, Any]) -> EtcdStatus:

@@ -11,6 +11,7 @@ from kubecfn.errors import StackError
 from kubecfn.etcd.places import Fleet, NoGroupError, Place
 
 BUCKET, FUNCTION, GROUP = "BackupBucket", "EtcdBackup", "Controllers"
+_ALARM = "AWS::CloudWatch::Alarm"
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class Where:
         bucket: of the cluster object and the snapshots.
         function: the one that can reach etcd; empty when the stack has none (yet).
         group: the controllers'; empty when the stack has none (yet).
+        alarms: names of the stack's CloudWatch alarms.
     """
 
     cluster: str
     bucket: str
     function: str = ""
     group: str = ""
+    alarms: tuple[str, ...] = ()
 
 
 def where(aws: Aws, cluster: str) -> Where:
@@ -43,14 +46,16 @@ def where(aws: Aws, cluster: str) -> Where:
             f"There is no stack {cluster} in {aws.region} of account {aws.account} (its state is {stack.state.value}).",
             remedy="Check the name, the region and the profile.",
         )
-    there = {one.logical_id: one.physical_id for one in resources(aws, stack.id)}
+    listed = resources(aws, stack.id)
+    there = {one.logical_id: one.physical_id for one in listed}
     bucket = there.get(BUCKET, "")
     if not bucket:
         raise StackError(
             f"The stack {cluster} has no {BUCKET}: its backups cannot be found.",
             remedy="Look at what became of it with: kubecfn why, or bring it to its configuration with: kubecfn apply.",
         )
-    return Where(cluster, bucket, there.get(FUNCTION, ""), there.get(GROUP, ""))
+    alarms = tuple(one.physical_id for one in listed if one.type == _ALARM and one.physical_id)
+    return Where(cluster, bucket, there.get(FUNCTION, ""), there.get(GROUP, ""), alarms)
 
 
 def controllers(aws: Aws, where: Where) -> tuple[Place, ...]:

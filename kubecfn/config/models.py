@@ -22,6 +22,7 @@ from kubecfn.config.types import (
     Region,
     SsmPath,
     SubnetId,
+    TopicArn,
     VersionText,
     VpcId,
     ZoneId,
@@ -219,6 +220,13 @@ class Artifacts(Part):
     """ARN of the key that encrypts them; required with an existing bucket."""
 
 
+class Notifications(Part):
+    """Who is told when an alarm is raised."""
+
+    topic: TopicArn | None = None
+    """ARN of an SNS topic of this region; without one the alarms are raised and nobody is told."""
+
+
 class Pki(Part):
     """The offline authorities."""
 
@@ -253,6 +261,8 @@ class Config(Part):
     """etcd snapshots."""
     artifacts: Artifacts = Field(default_factory=Artifacts)
     """Where bundles and function zips are."""
+    notifications: Notifications = Field(default_factory=Notifications)
+    """Who is told when an alarm is raised."""
     pki: Pki = Field(default_factory=Pki)
     """What keys are made of."""
     log_retention_days: RetentionDays = 30

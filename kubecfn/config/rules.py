@@ -32,6 +32,7 @@ def problems_in(config: Config) -> list[Problem]:
         *_image(config.image, config),
         *_backup(config),
         *_artifacts(config),
+        *_notifications(config),
         *_tags(config),
     ]
 
@@ -318,6 +319,17 @@ def _artifacts(config: Config) -> Iterator[Problem]:
             artifacts.kms_key,
             "belongs to an existing bucket; kubecfn's own bucket has its own key",
             "Remove it, or name the bucket.",
+        )
+
+
+def _notifications(config: Config) -> Iterator[Problem]:
+    topic = config.notifications.topic
+    if topic and topic.split(":")[1:4:2] != [config.partition, config.region]:
+        yield Problem(
+            "notifications.topic",
+            topic,
+            f"is not in {config.region}: an alarm tells topics of its own region alone",
+            "Name a topic of that region; it may have a subscriber in another.",
         )
 
 

@@ -124,6 +124,14 @@ FullVersion = Annotated[str, _matching(r"\d+\.\d+\.\d+", "is not a full version"
 InstanceType = Annotated[
     str, _matching(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "is not an EC2 instance type", "Write it as m7i.large.")
 ]
+TopicArn = Annotated[
+    str,
+    _matching(
+        r"arn:aws(-us-gov|-cn)?:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}",
+        "is not the ARN of an SNS topic (not a FIFO one: alarms cannot write to those)",
+        "Write it as arn:aws:sns:eu-central-1:123456789012:operators.",
+    ),
+]
 BucketName = Annotated[
     str,
     _matching(

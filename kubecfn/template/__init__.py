@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from troposphere import Template
 
 from kubecfn.config import Config, Found
+from kubecfn.template.alarms import add_alarms
 from kubecfn.template.budgets import within_limits
 from kubecfn.template.cluster_functions import (
+    FUNCTIONS,
     add_controller_lifecycle,
     add_discovery,
     add_etcd_backup,
@@ -70,6 +72,7 @@ def build(config: Config, found: Found) -> Template:
             volume_keys=keys,
             triggers=(*discovery, *leaving, *backups),
         )
+        add_alarms(template, config, FUNCTIONS, controllers.ready)
         draining = add_worker_lifecycle(template, config, inputs, storage)
         pools = add_pools(
             template,

@@ -39,6 +39,8 @@ _GROUPS = (
 
 
 _DISCOVERY = "EtcdDiscovery"
+# Those that care for etcd.
+FUNCTIONS = (_DISCOVERY, "ControllerLifecycle", "EtcdBackup")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,20 @@ from kubecfn.etcd.store import Snapshot, Stored, moment
 INTERVALS = 3
 
 
+def behind(newest: Snapshot, stored: Stored | None, revision: int, at: datetime) -> float:
+    """Return the age of the newest snapshot in seconds; 0 when it is known that nothing was written since.
+
+    Args:
+        newest: the newest snapshot.
+        stored: the cluster object.
+        revision: the newest that any member knows; 0 when none answers.
+        at: now.
+    """
+    # Revisions of different epochs cannot be compared: a restore makes them jump.
+    current = stored is not None and newest.epoch >= stored.epoch
+    return 0.0 if current and revision and newest.revision >= revision else max(0.0, (at - newest.at).total_seconds())
+
+
 def complaint(newest: Snapshot | None, stored: Stored | None, revision: int, at: datetime, every: float) -> str:
     """Return what is wrong, in a sentence; empty when nothing is.
 
@@ -38,7 +52,7 @@ def complaint(newest: Snapshot | None, stored: Stored | None, revision: int, at:
         return ""
     if newest is None:
         return f"there is no backup, {age:.0f} s after the cluster began"
-    if current and revision and newest.revision >= revision:
+    if not behind(newest, stored, revision, at):
         return ""
     what = f"the newest backup ({newest.key}) is {age:.0f} s old, more than {INTERVALS} times {every:.0f} s"
     if not current:

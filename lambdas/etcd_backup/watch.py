@@ -16,7 +16,7 @@ from kubecfn.etcd.report import revision
 from kubecfn.etcd.store import Snapshot
 
 from .daily import copy_daily
-from .freshness import complaint
+from .freshness import behind, complaint
 from .reading import read_back
 from .settings import Settings
 
@@ -48,8 +48,9 @@ class Watch:
         stored, snapshots = self.reach.store.read(), self.reach.store.snapshots()
         newest = snapshots[0] if snapshots else None
         found = self._look(errors)
-        self._publish(newest, found, at)
-        words = complaint(newest, stored, revision(found) if found else 0, at, self.settings.backup_every)
+        known = revision(found) if found else 0
+        self._publish(behind(newest, stored, known, at) if newest else None, found)
+        words = complaint(newest, stored, known, at, self.settings.backup_every)
         if words:
             say("stale", words)
             errors.append(BackupError(words))
@@ -88,10 +89,11 @@ class Watch:
             say("copied", f"the first whole backup of the day is kept as {copied}")
         return {"read": size, "copied": copied}
 
-    def _publish(self, newest: Snapshot | None, found: Look | None, at: datetime) -> None:
+    def _publish(self, age: float | None, found: Look | None) -> None:
+        """Publish; what is not known is not published, which the alarm on the age takes for the worst."""
         values: list[tuple[str, float, str]] = []
-        if newest:
-            values.append(("BackupAgeSeconds", max(0.0, (at - newest.at).total_seconds()), "Seconds"))
+        if age is not None:
+            values.append(("BackupAgeSeconds", age, "Seconds"))
         if found:
             voters = found.cluster.voters
             values += [

@@ -172,3 +172,42 @@ def test_a_log_that_cannot_be_read_is_said_and_hides_nothing(cluster):
     assert "Whether a controller waits for a person cannot be said: While reading the log group" in out
     assert "etcd is settled" in out
     assert told["waiting"] is None
+
+
+def test_an_alarm_that_is_raised_is_shown_while_it_is(cluster):
+    """With its own words, and since when; an alarm that is not raised, or another stack's, is no line."""
+    cloudwatch = cluster.session.client("cloudwatch", endpoint_url=cluster.aws.endpoint)
+    name = cluster.resources["BackupTooOld"]
+    cloudwatch.put_metric_alarm(
+        AlarmName="another",
+        Namespace="x",
+        MetricName="y",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    cloudwatch.set_alarm_state(AlarmName="another", StateValue="ALARM", StateReason="x")
+    assert "ALARM" not in cluster.run("status")[1]
+
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="x")
+    out = cluster.run("status")[1]
+    told = json.loads(cluster.run("status", "--output", "json")[1])["etcd"]["raised"]
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="x")
+
+    assert f"ALARM {name} for " in out
+    assert "s: etcd's newest backup is too old." in out
+    assert [one["name"] for one in told] == [name]
+    assert "ALARM" not in cluster.run("status")[1]
+
+
+def test_alarms_that_cannot_be_read_are_said_and_hide_nothing(cluster):
+    """Not to know is not that all is well."""
+    cluster.aws.faults.add(kind="denied", service="cloudwatch", operation="DescribeAlarms", times=2)
+
+    code, out, _ = cluster.run("status")
+    told = json.loads(cluster.run("status", "--output", "json")[1])["etcd"]
+
+    assert (code, told["raised"], told["waiting"] is None) == (0, None, False)
+    assert "Whether an alarm is raised cannot be said: While reading the cluster's alarms" in out

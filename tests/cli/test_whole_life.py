@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from kubecfn.cli import main
+from kubecfn.etcd.store import now, written
 from kubecfn.local.clock import ScaledClock
 from kubecfn.local.embedded import EmbeddedAws
 from kubecfn.local.fleet.machines import ProcessMachines
@@ -193,6 +195,20 @@ def granted(cloud) -> set[str]:
     return found
 
 
+def leave_behind(cloud) -> None:
+    """Let an instance that was terminated have left its word and its mark in the bucket two days ago."""
+    ended = [{"Name": "instance-state-name", "Values": ["terminated"]}]
+    found = cloud.client("ec2").describe_instances(Filters=ended)["Reservations"]
+    instance = found[0]["Instances"][0]["InstanceId"]
+    listed = cloud.client("cloudformation").list_stack_resources(StackName="small")["StackResourceSummaries"]
+    (bucket,) = [one["PhysicalResourceId"] for one in listed if one["LogicalResourceId"] == "BackupBucket"]
+    then = written(now() - timedelta(days=2))
+    word = {"epoch": 1, "index": None, "data": 0, "lost": False, "at": then}
+    for folder, left in (("words", word), ("leaving", {"since": then})):
+        key = f"etcd/{folder}/{instance}.json"
+        cloud.client("s3").put_object(Bucket=bucket, Key=key, Body=json.dumps(left).encode())
+
+
 def test_every_right_that_is_granted_is_used_and_none_is_missed(standing, cloud, run, source) -> None:
     """Least privilege, by replay: over a failed roll and a controller's leaving, no call is refused and no statement idles."""
     begin, before = len(cloud.recorder.calls), source.read_text()
@@ -201,6 +217,7 @@ def test_every_right_that_is_granted_is_used_and_none_is_missed(standing, cloud,
     assert run("apply", "--yes")[0] == 1
     cloud.faults.clear()
     source.write_text(before)
+    leave_behind(cloud)
     autoscaling = cloud.client("autoscaling")
     (group,) = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
     (leaving,) = [one["InstanceId"] for one in group["Instances"] if one["LifecycleState"] == "InService"]

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from etcd_backup.freshness import complaint
+from etcd_backup.freshness import behind, complaint
 
 from kubecfn.etcd.store import Snapshot, Stored, written
 
@@ -42,3 +42,19 @@ def test_a_backup_is_old_when_the_cluster_has_moved_on_for_three_intervals(newes
 
     assert words in said
     assert bool(said) is bool(words)
+
+
+@pytest.mark.parametrize(
+    ("newest", "cluster", "revision", "seconds"),
+    [
+        pytest.param(snapshot(500), stored(), 11, 500, id="something was written since"),
+        pytest.param(snapshot(500), stored(), 10, 0, id="nothing was"),
+        pytest.param(snapshot(500), stored(), 0, 500, id="nobody says"),
+        pytest.param(snapshot(500, revision=99), stored(epoch=2), 10, 500, id="of an epoch before"),
+        pytest.param(snapshot(500), None, 10, 500, id="no object"),
+        pytest.param(snapshot(-5), stored(), 11, 0, id="a clock that is behind"),
+    ],
+)
+def test_the_published_age_is_how_much_would_be_lost(newest, cluster, revision, seconds):
+    """An idle cluster's backup does not grow old, or its alarm would cry about nothing; not to know is to assume the worst."""
+    assert behind(newest, cluster, revision, NOW) == seconds

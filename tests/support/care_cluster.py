@@ -51,10 +51,27 @@ def template(script, *, function=True, size=SIZE):
     }
     resources = {
         "BackupBucket": {"Type": "AWS::S3::Bucket", "Properties": {"VersioningConfiguration": {"Status": "Enabled"}}},
+        "BackupTooOld": _alarm(),
         **({"EtcdBackupRole": role, "EtcdBackup": code} if function else {}),
         **_controllers(size),
     }
     return json.dumps({"Resources": resources})
+
+
+def _alarm():
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmDescription": "etcd's newest backup is too old",
+            "Namespace": "kubecfn",
+            "MetricName": "BackupAgeSeconds",
+            "Statistic": "Maximum",
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": 1200,
+            "Period": 300,
+            "EvaluationPeriods": 3,
+        },
+    }
 
 
 def _controllers(size):

@@ -24,6 +24,7 @@ def _described(view: View) -> Broken:
             resource.get("Metadata", {}).get("Role"),
             properties.get("Description"),
             properties.get("GroupDescription"),
+            properties.get("AlarmDescription"),
         )
         if not any(says):
             yield name, "says nowhere what it is for"
