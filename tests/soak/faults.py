@@ -168,6 +168,11 @@ def joiner_dies(trio: Trio, old: EtcdMember) -> str:
     """SIGKILL for the replacement, somewhere between its entry and its first moments as a voter; another follows it."""
     joiner = trio.launch()
     trio.machines[old.name] = Machine.LEAVING
+    if trio.chance.random() < 0.3:
+        trio.doomed = joiner.name
+        trio.settle()
+        happened("the death of who was to start", trio.machines[joiner.name] is Machine.TERMINATED)
+        return "not started"
     wait, seen_at, how = trio.chance.uniform(0, 0.6), list[float](), list[str]()
 
     def meanwhile(seen: Look) -> None:
@@ -176,7 +181,7 @@ def joiner_dies(trio: Trio, old: EtcdMember) -> str:
             seen_at.append(time.monotonic())
         late = time.monotonic() - seen_at[0] >= wait if seen_at else False
         if mine and not how and (late or quorum.settled(seen.cluster).say is Say.YES):
-            how.append("a voter" if not mine.learner else "a learner" if mine.name else "not started")
+            how.append("a voter" if not mine.learner else "a learner")
             trio.end(joiner.name)
             trio.launch()
 

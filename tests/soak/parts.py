@@ -57,7 +57,8 @@ def _of_lives(lives: list[Life]) -> list[tuple[str, ...]]:
     seen = (
         f"{sum(life.acknowledged for life in lives):,} writes acknowledged, {sum(life.indefinite for life in lives)} unanswered; "
         f"{sum(life.operations for life in lives):,} operations in histories: {told or 'none'}; "
-        f"{sum(life.panics for life in lives)} removed members panicked when asked"
+        f"{sum(life.panics for life in lives)} removed members panicked when asked, "
+        f"{sum(life.restarts for life in lives)} others ended and were started again"
     )
     total = sum(len(life.replacements) for life in lives)
     stalls = [one.stall for life in lives for one in life.replacements]

@@ -42,6 +42,7 @@ class Life:
     operations: int = 0
     verdicts: dict[str, int] = field(default_factory=dict)
     panics: int = 0
+    restarts: int = 0
     flaws: tuple[str, ...] = ()
 
 
@@ -108,6 +109,7 @@ def live(seed: int, count: int, until: float = float("inf"), faults: Sequence[st
         len(clients.history.operations),
         {word: sum(one.verdict == word for one in verdicts) for word in ("ok", "illegal", "unknown")},
         trio.panics,
+        trio.restarts,
         tuple(flaws),
     )
 

@@ -58,7 +58,13 @@ class Kind:
 
 
 class Trio:
-    """A cluster of three, its instances as EC2 sees them, and a network to cut; everything ends with the `with`."""
+    """A cluster of three, its instances as EC2 sees them, and a network to cut; everything ends with the `with`.
+
+    Attributes:
+        doomed: whose instance ends between its entry as a learner and its first start; another is launched then.
+        panics: members that panicked when they were removed.
+        restarts: members that ended by themselves and were started again.
+    """
 
     def __init__(self, folder: Path, chance: random.Random, kind: Kind) -> None:
         self.chance, self.kind = chance, kind
@@ -68,6 +74,8 @@ class Trio:
         self.silence = Silence(lambda: time.monotonic() * FASTER)
         self.made = 0
         self.panics = 0
+        self.restarts = 0
+        self.doomed = ""
         self.said: list[str] = []
         self._ends = ExitStack()
         self.network: Network | None = None
@@ -143,12 +151,13 @@ class Trio:
         return kind(address, self.cluster.context, timeout=timeout)
 
     def group(self) -> Group:
-        """Return what EC2 and the group say."""
+        """Return what EC2 and the group say; where terminated instances were, these wrote down while they lived."""
+        had = {name: self.cluster[name].address for name in self.machines}
         places = (
-            Place(name, self.cluster[name].address, machine, staying=machine is Machine.RUNNING)
+            Place(name, "" if machine is Machine.TERMINATED else had[name], machine, staying=machine is Machine.RUNNING)
             for name, machine in self.machines.items()
         )
-        return Group("controllers", SIZE, tuple(places))
+        return Group("controllers", SIZE, tuple(places)).remembering({}, had)
 
     def look(self) -> Look:
         """Look as every controller and function does."""
@@ -214,6 +223,8 @@ class Trio:
         own = self.cluster[name]
         if mine is None or not mine.name:
             return self._adds(seen, own)
+        if own.process and own.process.poll() is not None:
+            return self._starts_again(own)
         if not mine.learner:
             return False
         verdict = quorum.may_promote(seen.cluster, mine.id)
@@ -222,8 +233,16 @@ class Trio:
             self.connect(seen.via, 3).promote(mine.id)
         return verdict.say is Say.YES
 
+    def _starts_again(self, own: EtcdMember) -> bool:
+        """Start one that ended by itself, as systemd does (Restart=on-failure)."""
+        assert own.process
+        self._say(f"{own.name} ended with {own.process.returncode} and is started again")
+        self.restarts += 1
+        own.start(state="existing", more=self.flags(own))
+        return True
+
     def _adds(self, seen: Look, own: EtcdMember) -> bool:
-        if own.process or not seen.via:
+        if not seen.via or (own.process and own.process.poll() is None):
             return False
         verdict = quorum.may_add(seen.cluster, own.name)
         self._say(f"{own.name} joins: {verdict.say.value}, {verdict.reason}")
@@ -232,8 +251,13 @@ class Trio:
             through.add_learner(own.peer_url)
         elif verdict.say is not Say.DONE:
             return False
+        if own.name == self.doomed:
+            self.end(own.name)
+            self.launch()
+            return True
         known = {url: one.name for one in through.members() for url in one.peer_urls}
         initial = ",".join(f"{own.name if url == own.peer_url else name}={url}" for url, name in known.items())
+        self.restarts += own.process is not None  # it exits when its list is not the cluster's any more
         own.start(initial, state="existing", more=self.flags(own))
         return True
 
