@@ -1,7 +1,8 @@
 """The packed function beside real etcd and a real snapshot: what it watches and what it answers."""
 
 import json
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from etcd_backup.reading import read_back
@@ -86,6 +87,36 @@ def test_a_fresh_whole_backup_is_read_measured_and_copied_once_a_day(world, buck
         name: value for name, value in bucket.store.head(newest.key).items() if name != "size"
     }
     assert metrics(aws) == {(name, CLUSTER) for name in ("BackupAgeSeconds", "EtcdMembers", "EtcdHealthy", "DbSize")}
+
+
+def published(aws, name):
+    """Return the sum of all that was published under a name."""
+    at = datetime.now(UTC)
+    found = aws.client("cloudwatch").get_metric_statistics(
+        Namespace="kubecfn",
+        MetricName=name,
+        Dimensions=[{"Name": "Cluster", "Value": CLUSTER}],
+        StartTime=at - timedelta(hours=1),
+        EndTime=at + timedelta(hours=1),
+        Period=86400,
+        Statistics=["Sum"],
+    )
+    return sum(point["Sum"] for point in found["Datapoints"])
+
+
+def test_the_age_that_is_published_grows_only_when_something_was_written_since(world, bucket, ask):
+    """An idle cluster's backup is as good as new; its alarm must not cry."""
+    aws, _, _, cluster = world
+    ask(SCHEDULE)
+    idle = published(aws, "BackupAgeSeconds")
+    ask(SCHEDULE)
+    assert published(aws, "BackupAgeSeconds") == idle
+
+    cluster[A].client().put(b"since", b"1")
+    time.sleep(0.01)
+    ask(SCHEDULE)
+
+    assert published(aws, "BackupAgeSeconds") > idle
 
 
 def test_a_damaged_backup_is_an_error_and_is_not_copied(bucket, ask):
