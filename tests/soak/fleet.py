@@ -28,7 +28,8 @@ class Refused(Exception):  # noqa: N818  etcd's word, not a failure of ours
 class Instance:
     """One instance. `state`: running, waiting (in its hook), retained, terminated; `entry`: none, learner, voter.
 
-    `told`: its agent sent the success signal; `signalled`: CloudFormation received one.
+    `synced`: when a learner has what the leader has; `told`: its agent sent the success signal; `signalled`: CloudFormation
+    received one.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Instance:
     named: bool = False
     up: bool = False
     down_since: float = 0.0
+    synced: float = 0.0
     hook_since: float = -1.0
     beat: float = 0.0
     told: bool = False
@@ -136,7 +138,7 @@ class Fleet:
     def promote(self, name: str, looked: float) -> None:
         """Let a learner vote; judged as in `add`."""
         one = self.instances[name]
-        if not self.has_quorum or one.entry != "learner" or not one.up:
+        if not self.has_quorum or one.entry != "learner" or not one.up or self.now < one.synced:
             raise Refused("not in sync")
         self._stays(name, "promoted", looked)
         one.entry = "voter"
@@ -188,6 +190,8 @@ class Fleet:
         """Let an etcd process run."""
         one = self.instances[name]
         one.up = True
+        if one.entry == "learner":
+            one.synced = self.now + self.chance.choice([0.0, 0.0, 30.0, 300.0])
         self.elect()
 
     def dies(self, name: str) -> None:

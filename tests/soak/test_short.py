@@ -85,6 +85,10 @@ BROKEN = {
         Rules(may_add=lambda cluster, who: A(replace(cluster, expected=(*cluster.expected, who)), who)),
         "is added although",
     ),
+    "promotes who is told to leave": (
+        Rules(may_promote=seeing(P, lambda m: replace(m, machine=Machine.RUNNING) if m.learner else m)),
+        "is promoted although",
+    ),
     "signals beside one that is no more of the group": (
         Rules(settled=lambda cluster: S(replace(cluster, expected=tuple(one.instance for one in cluster.voters)))),
         "takes the cluster for settled",
