@@ -85,9 +85,10 @@ class Watcher:
         except Exception as error:  # noqa: BLE001  whatever AWS or etcd refuses now, there will be another look
             self.failure = str(error)
             return
-        self.failure, self.latest = "", seen
         self.phases = phases(*seen, self.phases)
         self._recorder.phases(dict(self.phases))
+        # Last: whoever has waited for this look reads the phases next.
+        self.failure, self.latest = "", seen
 
     def _watch(self) -> None:
         while not self._stopped.is_set():

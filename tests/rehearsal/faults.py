@@ -64,7 +64,7 @@ class Faults:
             finally:
                 resolver.dead = False
             back = time.monotonic()
-            self.life.eyes.wait_until_settled(without=frozenset({victim}))
+            self._settled(without=frozenset({victim}))
         if new in during or new not in self.life.eyes.voters():
             raise DidNotHappenError(f"{new} was to wait for DNS and to join then: {sorted(during)} voted without DNS")
         return f"{new} waited for DNS, {len(during)} served; settled {time.monotonic() - back:.1f} s after it came back; {stall()}"
@@ -82,7 +82,7 @@ class Faults:
             said = self._said(victim, lambda line: "no-space" in line["reason"])
             self._serves("beside a full disk")
             (volume / "filler").unlink()
-            self.life.eyes.wait_until_settled()
+            self._settled()
         self._same(before)
         return f"{filled >> 20} MiB filled; status: {report.reason}; agent: {said}; {stall()}"
 
@@ -93,7 +93,7 @@ class Faults:
         before = self.life.eyes.voters()
         with self._hurt(f"slow disk of the {whom}") as stall:
             held = harm.slow_down(machines, one, delay, 10)
-            self.life.eyes.wait_until_settled()
+            self._settled()
         self._same(before)
         return f"{held} fsyncs took {delay:g} s longer; the same members; {stall()}"
 
@@ -112,7 +112,7 @@ class Faults:
             until(lambda: self._refused_for_its_clock() > refused, lambda: "AWS refuses nobody for the clock")
             during = self.life.eyes.voters()
             harm.set_clock(machines.root(new), 0)
-            self.life.eyes.wait_until_settled(without=frozenset({victim}))
+            self._settled(without=frozenset({victim}))
         if new in during:
             raise DidNotHappenError(f"{new} voted while its clock was wrong")
         return f"AWS refused {new} until its clock was put right; {stall()}"
@@ -129,13 +129,13 @@ class Faults:
                 harm.inside(machines, one, "systemctl", "restart", AGENT)
                 self._issued_at(one, time.time() + seconds - BACKDATED)
                 harm.inside(machines, one, "systemctl", "restart", ETCD)
-                self.life.eyes.wait_until_settled()
+                self._settled()
             said = self._said(ahead, lambda line: "Signature" in line["reason"])
             self._serves("with clocks apart")
             for one in (ahead, behind):
                 harm.set_clock(machines.root(one), 0)
             self._said(ahead, lambda line: line["decision"] == "serve" and "voters" in line["reason"])
-            self.life.eyes.wait_until_settled()
+            self._settled()
         self._same(before)
         return f"certificates 20 minutes apart are trusted; an agent says: {said}; {stall()}"
 
@@ -150,7 +150,7 @@ class Faults:
             harm.inside(machines, victim, "systemctl", "restart", "--no-block", ETCD)
             report = self._reported("the member is missed", lambda one: not one.settled and not _row(one, victim))
             self._serves("beside a member that nobody trusts")
-            self.life.eyes.wait_until_settled()
+            self._settled()
             healed = time.monotonic() - hurt
             said = self._said(
                 victim, lambda line: line["decision"] == "certificates" and "issued peer" in line["reason"]
@@ -175,7 +175,7 @@ class Faults:
             if made not in listed:
                 raise DidNotHappenError(f"{made} was removed by somebody; the list was {listed}")
             harm.etcdctl(machines, one, "member", "remove", made)
-            self.life.eyes.wait_until_settled()
+            self._settled()
         self._same(before)
         return f"status: {report.reason}; nothing of ours removed it; {stall()}"
 
@@ -194,10 +194,10 @@ class Faults:
             harm.etcdctl(machines, one, "compact", str(revision))
             harm.etcdctl(machines, one, "defrag", "--cluster")
             harm.etcdctl(machines, one, "alarm", "disarm")
-            self.life.eyes.wait_until_settled()
+            self._settled()
             self._serves("after the alarm")
             self._quotas(0)
-            self.life.eyes.wait_until_settled()
+            self._settled()
         self._same(before)
         return f"etcd: {refused}; status: ALARM {', '.join(report.alarms)}, {report.reason}; {stall()}"
 
@@ -237,6 +237,14 @@ class Faults:
         writer = self.life.eyes.writer
         had = writer.numbers().acknowledged
         until(lambda: writer.numbers().acknowledged > had + 1, lambda: f"nobody can write {when}", 30)
+
+    def _settled(self, *, without: frozenset[str] = frozenset()) -> None:
+        """Wait until the cluster is settled by a look that began after now: the last one may be from before the fault."""
+        watcher = self.life.eyes.watcher
+        for _ in range(2):
+            last = watcher.latest
+            until(lambda last=last: watcher.latest is not last, lambda: f"nobody looks: {watcher.failure}")
+        self.life.eyes.wait_until_settled(without=without)
 
     def _same(self, before: frozenset[str]) -> None:
         now = self.life.eyes.voters()
@@ -345,7 +353,7 @@ class Faults:
             new = f"{option}: {size}" if size else kept.read_text()
             (machines.root(one) / "etc/etcd/etcd.yaml").write_text(text.replace(had, new))
             harm.inside(machines, one, "systemctl", "restart", ETCD)
-            self.life.eyes.wait_until_settled()
+            self._settled()
 
     @contextmanager
     def _hurt(self, name: str) -> Iterator[Callable[[], str]]:
