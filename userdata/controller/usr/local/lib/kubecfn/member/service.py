@@ -83,6 +83,7 @@ class Service:
         self._gate = Gate(fail, self._clock.monotonic, patience)
         self._outcry = Outcry(log, self._clock.monotonic)
         self._certified = ""
+        self._looked: Optional[float] = None
         self._me: Optional[Me] = None
         self._hands: Optional[EtcdHands] = None
         self._loop: Optional[Loop] = None
@@ -100,15 +101,13 @@ class Service:
     def stay(self) -> None:
         """Go on until told to stop: serve, back up, heal, renew certificates."""
         assert self._loop
-        while not self._stop.is_set():
-            self._loop.run(partial(self._due, self._clock.monotonic()))
-            if not self._stop.is_set():
-                self._renew()
+        self._loop.run(self._goes_on)
 
-    def _due(self, since: float, done: Done) -> bool:
-        """Look at a round after the boot; say whether it is time to look at the certificates."""
+    def _goes_on(self, done: Done) -> bool:
+        """Look at a round after the boot; it is never the last."""
         self._outcry.passed(STEP, done, well=done.serves)
-        return self._clock.monotonic() - since > (_DAY if done.serves else _SOON)
+        self._look_at_certificates(done)
+        return False
 
     def close(self) -> None:
         """The agent ends. Under systemd etcd goes on, and hands leadership on by itself when the node goes down."""
@@ -126,12 +125,18 @@ class Service:
         assert self._me
         return certificates.ensure(node.root, self._me)
 
-    def _renew(self) -> None:
+    def _look_at_certificates(self, done: Done) -> None:
+        """Renew what has to be renewed, every day, and soon while this member does not serve."""
+        now = self._clock.monotonic()
+        self._looked = now if self._looked is None else self._looked
+        if now - self._looked <= (_DAY if done.serves else _SOON):
+            return
+        self._looked = now
         try:
-            done = self._certify(self._node)
-            if done != self._certified:
-                say("certificates", done)
-            self._certified = done
+            told = self._certify(self._node)
+            if told != self._certified:
+                say("certificates", told)
+            self._certified = told
         except (StepFailed, OSError) as error:
             say("no-certificates", str(error))
 
@@ -142,6 +147,7 @@ class Service:
             self._gate.passed(step, done)
             # Nothing new when the gate has only just told it: the line was written before the signal.
             self._outcry.passed(step, done, well=done.settled)
+            self._look_at_certificates(done)
             return wanted(done)
 
         if not self._loop.run(there):
