@@ -132,9 +132,11 @@ class Faults:
                 self._settled()
             said = self._said(ahead, lambda line: "Signature" in line["reason"])
             self._serves("with clocks apart")
+            self._since = datetime.now(UTC).timestamp()
             for one in (ahead, behind):
                 harm.set_clock(machines.root(one), 0)
-            self._said(ahead, lambda line: line["decision"] == "serve" and "voters" in line["reason"])
+            for one in (ahead, behind):
+                self._said(one, lambda line: line["decision"] == "settled")
             self._settled()
         self._same(before)
         return f"certificates 20 minutes apart are trusted; an agent says: {said}; {stall()}"
