@@ -27,6 +27,13 @@ def test_newer_is_the_higher_epoch_then_the_higher_revision():
     assert in_order(ALL) == (RESTORED, NEW, DAILY, OLD)
 
 
+def test_an_original_comes_before_a_copy_that_seems_older():
+    """An original that was put back later is the original still."""
+    again = choice(900, 90)
+
+    assert in_order((DAILY, again)) == (again, DAILY)
+
+
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [

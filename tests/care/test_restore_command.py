@@ -307,3 +307,11 @@ def test_what_is_lost_is_said_as_exactly_as_is_known(reported, wanted, newest, e
     assert any(says in line for line in plan.lines)
     assert plan.epoch == epoch + 1
     assert any("i-0b first set aside" in line for line in plan.lines)
+
+
+def test_a_snapshot_of_an_epoch_beyond_the_objects_begins_one_beyond_both():
+    """An old version of the object may lie there: no epoch is ever given twice."""
+    stored = Stored(1, "i-0a", "found", established=1, at=written(now()))
+    before = Before("ledger", stored, 1, None, "silent", ("i-0a",), ("i-0a",), choice(7, epoch=3))
+
+    assert planned(before, choice(7, epoch=3), None, "i-0a", now()).epoch == 4

@@ -159,6 +159,7 @@ BLOCKED = facts(SILENT, ENDED_B, CUT_C, leavers=(OLD,), linearizable=False)
     [
         (BLOCKED, Do.TERMINATE, "without its end nobody may take over"),
         (replace(BLOCKED, leavers=(RETAINED,)), Do.WAIT, "1800 s to come back"),
+        (replace(BLOCKED, leavers=(replace(OLD, seconds=2 * BUDGET - 1),)), Do.WAIT, "1800 s to come back"),
         (replace(BLOCKED, leavers=(replace(OLD, speaks=True),)), Do.WAIT, "still has a say"),
         (facts(SILENT, B, CUT_C, leavers=(OLD,), linearizable=False), Do.WAIT, "may come back to quorum without"),
         (facts(SILENT, ENDED_B, ENDED_C, leavers=(OLD,), linearizable=False), Do.WAIT, "may be the only copy"),
@@ -185,6 +186,31 @@ def test_two_dead_retained_instances_do_not_hope_for_each_other():
     found = facts(SILENT, other, C, leavers=(OLD, replace(OLD, instance="i-b")), linearizable=False)
 
     assert done(found) == [(Do.TERMINATE, "i-a"), (Do.TERMINATE, "i-b")]
+
+
+def test_a_retained_instance_that_speaks_is_hope_for_the_others():
+    """Its etcd may come back to quorum with the one that lives: the dead one beside it is not ended for its sake."""
+    other = replace(ENDED_B, machine=LEAVING)
+    speaks = replace(OLD, instance="i-b", speaks=True)
+    found = facts(SILENT, other, C, leavers=(OLD, speaks), linearizable=False)
+
+    assert done(found) == [(Do.WAIT, "i-a"), (Do.WAIT, "i-b")]
+
+
+def test_a_learner_left_behind_goes_first_then_who_is_silent():
+    """A stuck learner blocks every join, a dead voter every add: both before one that can wait."""
+    learner = replace(member("z", TERMINATED, healthy=False, silent=60.0), learner=True)
+    dead = member("e", TERMINATED, healthy=False, silent=60.0)
+
+    assert done(facts(dead, learner, B, C, D))[0] == (Do.REMOVE, "i-z")
+
+
+@pytest.mark.parametrize(("alarms", "watch"), [((), True), (("CORRUPT",), False)])
+def test_a_silent_member_is_watched_for_its_time_but_not_while_nothing_may_be_changed(alarms, watch):
+    """A few seconds more of silence decide; under CORRUPT no look of this run does."""
+    (step,) = decide(facts(FRESH_DEAD, B, C, alarms=alarms))
+
+    assert (step.do, step.watch) == (Do.WAIT, watch)
 
 
 def test_one_change_at_a_time_and_the_dead_go_first():
