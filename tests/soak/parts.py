@@ -35,6 +35,7 @@ class Part:
     notes: tuple[str, ...] = ()
 
 
+_VERDICTS = {"ok": "linearizable", "illegal": "not linearizable", "unknown": "not judged in time"}
 HEADS = ("part", "how many", "what was seen", "longest write stall", "lost", "flaws")
 
 
@@ -53,10 +54,10 @@ def _of_lives(lives: list[Life]) -> list[tuple[str, ...]]:
     verdicts = Counter[str]()
     for life in lives:
         verdicts.update(life.verdicts)
-    told = ", ".join(f"{count:,} {word}" for word, count in verdicts.items() if count)
+    told = ", ".join(f"{count:,} {_VERDICTS[word]}" for word, count in verdicts.items() if count)
     seen = (
         f"{sum(life.acknowledged for life in lives):,} writes acknowledged, {sum(life.indefinite for life in lives)} unanswered; "
-        f"{sum(life.operations for life in lives):,} operations in histories: {told or 'none'}; "
+        f"{sum(life.operations for life in lives):,} operations; keys: {told or 'none'}; "
         f"{sum(life.panics for life in lives)} removed members panicked when asked, "
         f"{sum(life.restarts for life in lives)} others ended and were started again"
     )
