@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from kubecfn.etcd.client import EtcdError
+from kubecfn.etcd.client import EtcdError, Listed
 from kubecfn.etcd.look import Look
 from kubecfn.etcd.view import Cluster, Heard, Machine, Member
 from tests.soak.faults import happened
@@ -55,6 +57,23 @@ def test_a_look_after_which_nothing_happened_settles(settled):
     settled.settle()
 
     assert settled.looks == [NAMES]
+
+
+@pytest.mark.parametrize(("ended", "started"), [(1, [f"{NAMES[0]}=https://a:2380,{NAMES[2]}=own"]), (None, [])])
+def test_a_joiner_that_ended_is_started_with_the_list_of_now(settled, ended, started):
+    """Its list was overtaken by a removal, so etcd exited; one that runs is left alone."""
+    own, lists = settled.cluster[NAMES[2]], []
+    own.process = SimpleNamespace(poll=lambda: ended, send_signal=print, wait=print)
+    own.start = lambda initial, **_: lists.append(initial.replace(own.peer_url, "own"))
+    listed = [Listed("1", NAMES[0], ("https://a:2380",), (), False), Listed("3", "", (own.peer_url,), (), True)]
+    settled.connect = lambda *_: SimpleNamespace(members=lambda: listed)
+    seen = settled.look()
+    waiting = Member("3", "", instance=NAMES[2], learner=True, machine=Machine.RUNNING)
+    cluster = replace(seen.cluster, members=(*seen.cluster.members[:2], waiting))
+
+    settled.step(replace(seen, cluster=cluster, via="a"))
+
+    assert (lists, settled.restarts) == (started, len(started))
 
 
 def answering(*answers):
