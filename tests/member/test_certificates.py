@@ -165,6 +165,19 @@ def test_the_last_quarter_is_for_renewing(root, days, again):
     assert changed == ({f"{name}.crt" for name in NAMES} if again else set())
 
 
+@pytest.mark.parametrize(("hours", "again"), [(0.9, False), (2, True)])
+def test_one_that_a_fast_clock_issued_is_issued_again_when_the_clock_is_right(root, hours, again):
+    """Peers would refuse it until its time has come, while the node that shows it would call it good."""
+    for name in NAMES:
+        (root / PKI / f"{name}.crt").unlink()
+    certificates.ensure(root, ME, now=later(hours / 24))
+
+    said = certificates.ensure(root, ME)
+
+    assert said.startswith("issued server (of a time to come), peer (of a time to come)") is again
+    assert read(root, "peer").not_valid_before_utc <= datetime.now(UTC)
+
+
 def test_another_address_or_authority_is_noticed(root):
     """A changed address would be refused by every peer, another authority by everyone."""
     moved = Me(ME.name, "10.20.0.8", DOMAIN, ME.version)

@@ -59,7 +59,7 @@ def leaves(me: Me) -> Tuple[Leaf, ...]:
 
 
 def ensure(root: Path, me: Me, now: "float | None" = None) -> str:
-    """Issue what is missing, ends soon, is of another address or another authority; return what was done.
+    """Issue what is missing, not valid yet, ends soon, or is of another address or authority; return what was done.
 
     Args:
         root: what stands for ``/``.
@@ -132,6 +132,9 @@ def _flaw(folder: Path, leaf: Leaf, now: float) -> str:
     begins, ends = (ssl.cert_time_to_seconds(dates[name]) for name in ("notBefore", "notAfter"))
     if {f"{kind.split()[0]}:{value}" for kind, value in _NAME.findall(text)} != set(leaf.names):
         return "of another address"
+    if begins > now:
+        # This node's clock was ahead when it was issued: nobody else accepts it yet.
+        return "of a time to come"
     return "in the last quarter of its life" if ends - now < (ends - begins) / 4 else ""
 
 
