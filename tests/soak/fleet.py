@@ -160,9 +160,10 @@ class Fleet:
         if one.entry == "voter" and one.up and sum(other.up for other in left) < 1 + (len(self.voters) - 1) // 2:
             raise Refused("unhealthy cluster")
         stay = sum(other.up or other.down_since >= looked for other in left)
-        if one.entry == "voter" and saw.healthy and stay < self.size:
+        # One that was promoted since it was seen takes nothing away that was there when it was decided.
+        if one.entry == "voter" and saw.healthy and not saw.learner and stay < self.size:
             self.wrong(f"the removal of {name} leaves {stay} of {self.size} healthy voters")
-        if one.entry == "voter" and not saw.healthy and saw.silent < SILENCE:
+        if one.entry == "voter" and not saw.learner and not saw.healthy and saw.silent < SILENCE:
             self.wrong(f"{name} is removed after {saw.silent:.0f} s of silence")
         if one.state == "running":
             self.wrong(f"{name} is removed although it is to stay")
