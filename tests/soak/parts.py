@@ -89,7 +89,7 @@ def _of_interleavings(found: list[Interleaving]) -> list[tuple[str, ...]]:
     counts = Counter[str]()
     for one in found:
         counts.update(one.counts)
-    seen = ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
+    seen = ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common() if count)
     return [("interleavings", f"{len(found):,}", seen, "", "", _flaws(found, lambda one: one.flaw))]
 
 
