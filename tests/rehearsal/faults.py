@@ -154,9 +154,7 @@ class Faults:
             self._serves("beside a member that nobody trusts")
             self._settled()
             healed = time.monotonic() - hurt
-            said = self._said(
-                victim, lambda line: line["decision"] == "certificates" and "issued peer" in line["reason"]
-            )
+            said = self._said(victim, lambda line: line["decision"] == "certificates" and "peer (" in line["reason"])
         self._same(before)
         return f"status: {report.reason}; healed after {healed:.1f} s, {said}; {stall()}"
 

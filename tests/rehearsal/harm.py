@@ -130,7 +130,7 @@ certificates.ensure(root, me, time.time() + {ahead})
 
 
 def forge_expired(machines: NspawnMachines, instance: str, domain: str) -> None:
-    """Lay a peer's certificate of the right authority there that ended a year ago."""
+    """Lay certificates of the right authority there that ended a year ago: a peer's, and all that seem to be of a time to come."""
     inside(machines, instance, "rm", f"{PKI}/peer.crt")
     inside(machines, instance, "python3", "-c", _FORGED.format(code=CODE, domain=domain, root="/", ahead=-2 * YEAR))
 
