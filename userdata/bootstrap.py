@@ -8,22 +8,24 @@ import hashlib, io, json, os, tarfile, time
 import boto3
 
 ROOT = os.environ.get("KUBECFN_ROOT", "")
-PATIENCE = float(os.environ.get("KUBECFN_PATIENCE", 120))
+WAIT = float(os.environ.get("KUBECFN_PATIENCE", 120))
 REGION = "${AWS::Region}"
 SHA = "${BundleSha256}"
+me = ""
 
 
-# IAM is eventually consistent: the first calls of a new role are refused for a while.
+# IAM is eventually consistent: the first calls of a new role are refused for a while. Who does not reach AWS at all, not
+# even to ask who it is, can tell nobody, and goes on trying: with no names, or a clock that AWS refuses, for hours.
 def aws(service, call, args):
-    end = time.time() + PATIENCE
+    end = time.monotonic() + WAIT
     while 1:
         try:
             got = getattr(boto3.client(service, REGION), call)(**args)
             return got["Body"].read() if "Body" in got else got
         except Exception:
-            if time.time() > end:
+            if me and time.monotonic() > end:
                 raise
-            time.sleep(PATIENCE / 60)
+            time.sleep(WAIT / 60)
 
 
 # The session of an instance's role is named as the instance (IAM User Guide: "IAM identifiers", aws:userid).
@@ -55,11 +57,10 @@ try:
 except Exception as e:
     at = time.strftime("%FT%TZ", time.gmtime())
     line = json.dumps(dict(instance=me, step=step, reason=str(e), at=at))
-    event = dict(timestamp=int(time.time() * 1000), message=line)
-    PATIENCE /= 4
+    WAIT /= 4
     for call in (
         ("logs", "create_log_stream", log),
-        ("logs", "put_log_events", dict(log, logEvents=[event])),
+        ("logs", "put_log_events", dict(log, logEvents=[dict(timestamp=int(time.time() * 1000), message=line)])),
         ("cloudformation", "signal_resource", dict(signal, Status="FAILURE")),
     ):
         try:

@@ -171,13 +171,19 @@ class Store:
             raise StoreError(f"{where} is not what it must be ({error}); {REPAIR}") from error
         return stored
 
-    def words(self) -> dict[str, dict[str, Any]]:
+    def words(self, of: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
         """Return what each instance says, by instance: all of it was so at one moment.
 
         What was written again while the others were read is left out: not to have said is the safe answer.
+
+        Args:
+            of: whose words alone are wanted; everyone's by default.
         """
+        wanted = None if of is None else {f"{WORDS}{one}.json" for one in of}
         read: dict[str, Found] = {}
         for entry in objects.listed(self._s3, self._bucket, WORDS):
+            if wanted is not None and entry["Key"] not in wanted:
+                continue
             found = objects.read(self._s3, self._bucket, entry["Key"])
             if found:
                 read[entry["Key"]] = found

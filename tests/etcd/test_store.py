@@ -210,6 +210,8 @@ def test_words_are_said_and_heard_by_instance(store):
     store.say("i-b", {"epoch": 1, "index": 7, "data": 1, "lost": True})
 
     assert {name: word["index"] for name, word in store.words().items()} == {"i-a": 0, "i-b": 7}
+    assert list(store.words(["i-b", "i-c"])) == ["i-b"]
+    assert store.words([]) == {}
 
 
 def test_a_word_that_is_withdrawn_while_others_are_read_is_not_heard(bucket, store):

@@ -76,6 +76,17 @@ def test_a_read_that_stays_denied_is_signalled(node, bundle):
     assert list(node.root.iterdir()) == []
 
 
+def test_who_is_not_even_told_who_it_is_goes_on_asking(node, bundle):
+    """With no names or with a clock that AWS refuses it can tell nobody: an instance that gave up would never join."""
+    fault = node.world.aws.faults.add(kind="denied", service="sts", operation="GetCallerIdentity", times=100)
+    process = node.boot(node.upload(bundle))
+
+    node.wait_until_signalled()
+
+    assert fault.struck == fault.times  # which takes longer than its patience
+    node.stop(process)
+
+
 def _without_s3():
     actions = ["logs:CreateLogStream", "logs:PutLogEvents", "cloudformation:SignalResource"]
     return [{"Effect": "Allow", "Action": actions, "Resource": "*"}]

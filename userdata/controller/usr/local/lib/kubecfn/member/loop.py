@@ -279,7 +279,8 @@ class Loop:
         if seen.stored is None:
             return boot
         world, me = self._world, self._me
-        words = world.store.words()
+        # The ended say nothing that counts, and of them there are ever more.
+        words = world.store.words({*seen.stored.instances, me.name} - seen.ended)
         if not claims.ours(seen.stored, me.name) or seen.stored.ordered:
             peer = world.own() if running else None
             word = sight.own_word(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Optional, Protocol, Tuple
+from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Protocol, Tuple
 
 from kubecfn.etcd.client import Listed, Status
 from kubecfn.etcd.look import Look
@@ -78,8 +78,8 @@ class Store(Protocol):
     def replace(self, old: Stored, new: Stored) -> Optional[Stored]:
         """Write the next one; None: somebody else did."""
 
-    def words(self) -> Dict[str, Dict[str, Any]]:
-        """Return what everyone said."""
+    def words(self, of: Optional[Iterable[str]] = None) -> Dict[str, Dict[str, Any]]:
+        """Return what everyone said, or those that are named."""
 
     def say(self, instance: str, word: Mapping[str, Any]) -> None:
         """Say one's own."""

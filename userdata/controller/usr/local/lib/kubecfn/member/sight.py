@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Mapping, Optional, Tuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -48,6 +48,11 @@ class Sight:
     def heard(self) -> Heard:
         """What the voters answered."""
         return self.look.heard if self.look else Heard.NOT_ASKED
+
+    @property
+    def ended(self) -> FrozenSet[str]:
+        """The instances that EC2 calls terminated."""
+        return frozenset(one for one, machine in self.machines.items() if machine is Machine.TERMINATED)
 
     def member(self, me: str) -> Optional[Member]:
         """Return this node's entry in the list of a cluster that proved its quorum."""
