@@ -89,7 +89,7 @@ def test_a_joiner_becomes_a_voter_and_a_leader_hands_on_before_it_stops(rooms, f
     term = second.client.status().raft_term
     wanted = second.client.status().member
     leaders, stop = [], first.runs.stop
-    first.runs.stop = lambda unit: (leaders.append(first.client.status().leader), stop(unit))
+    first.runs.stop = lambda unit, **how: (leaders.append(first.client.status().leader), stop(unit, **how))
 
     first.hands.stop()
 

@@ -53,7 +53,7 @@ class Etcd:
             (data / "snap/db").write_text("alone")
         self.runs = True
 
-    def stop(self, _unit):
+    def stop(self, _unit, *, hard=False):
         """End."""
         self.calls.append("stop")
         self.runs = False
@@ -101,7 +101,9 @@ class Controller:
     def agent(self, unit=None):
         """Return the hands of an agent that has only just started."""
         me = settings.Me("i-0000000a", "127.0.0.9", DOMAIN, "3.6.16")
-        return hands.EtcdHands(self.root, me, unit or Etcd(self.root), lambda _address: Serving(me.peer_url))
+        return hands.EtcdHands(
+            self.root, me, unit or Etcd(self.root), lambda _address: Serving(me.peer_url), written=0.0
+        )
 
     def seen(self):
         """Return all that lies there and is not ours to make anew."""

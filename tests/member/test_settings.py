@@ -91,6 +91,17 @@ def test_both_ways_of_tls_are_on(tmp_path):
     assert (made["heartbeat-interval"], made["election-timeout"]) == (50, 500)
 
 
+@pytest.mark.parametrize("version", ["3.5.35", "3.6.16"])
+@pytest.mark.parametrize("force", [False, True])
+def test_only_who_goes_on_alone_compares_its_data_with_nobody(tmp_path, version, force):
+    """Those whom a survivor would ask are gone, and it would wait for them while nobody can write."""
+    made = settings(Me("i-0000000a", "10.20.0.7", DOMAIN, version), tmp_path, Begin("x", force=force))
+
+    gates = dict(one.split("=") for one in made.get("feature-gates", "").split(",") if one)
+    said = gates.get("InitialCorruptCheck", made.get("experimental-initial-corrupt-check"))
+    assert said in ({False, "false"} if force else {True, "true"})
+
+
 @pytest.mark.parametrize(
     ("begin", "there"),
     [

@@ -125,8 +125,10 @@ class Faults:
             for one, seconds in ((ahead, SKEW), (behind, -SKEW)):
                 harm.wrong_clock(machines.root(one), seconds)
                 harm.inside(machines, one, "systemctl", "daemon-reload")
+                # Stopped first: it looks at its certificates itself while its member does not serve.
+                harm.inside(machines, one, "systemctl", "stop", AGENT)
                 harm.inside(machines, one, "sh", "-c", f"rm {harm.PKI}/peer.crt {harm.PKI}/server.crt")
-                harm.inside(machines, one, "systemctl", "restart", AGENT)
+                harm.inside(machines, one, "systemctl", "start", AGENT)
                 self._issued_at(one, time.time() + seconds - BACKDATED)
                 harm.inside(machines, one, "systemctl", "restart", ETCD)
                 self._settled()

@@ -178,7 +178,7 @@ def test_a_broken_start_is_caught_within_some_foundings(name, monkeypatch):
     broken, flaw = STARTS[name]
     monkeypatch.setattr("member.loop.starting.start", broken)
 
-    assert next((one.flaw for one in map(found, range(20)) if one.flaw and flaw in one.flaw), "")
+    assert next((one.flaw for one in map(found, range(40)) if one.flaw and flaw in one.flaw), "")
 
 
 def test_an_agent_that_takes_anything_for_settled_is_caught(monkeypatch):

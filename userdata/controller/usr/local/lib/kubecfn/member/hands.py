@@ -42,6 +42,7 @@ class EtcdHands:
         keep: brings a survivor's snapshot to the bucket when that is possible.
         stop: set when the agent has to end.
         patience: seconds for which a survivor's etcd may take to answer.
+        written: seconds after which its database has whatever it applied.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class EtcdHands:
         keep: Optional[Keep] = None,
         stop: Optional[threading.Event] = None,
         patience: float = 120.0,
+        written: float = 0.5,
     ) -> None:
         self._root = root
         self._me = me
@@ -62,6 +64,7 @@ class EtcdHands:
         self._keep = keep
         self._stop = stop or threading.Event()
         self._patience = patience
+        self._written = written
         self._data = Data(root)
 
     def data_epoch(self) -> int:
@@ -165,7 +168,10 @@ class EtcdHands:
         # What an attempt that was cut off had saved was saved before anything was forced: it stays.
         begun = marker["epoch"] == epoch and "from" in marker
         of = int(marker["from"]) if begun else before
-        self._units.stop(UNIT)
+        # Without a quorum etcd takes seconds to end by itself. What it acknowledged is on the disk; that it may vote, and
+        # what else it applied last, is in its database after a tenth of a second (etcd: backend-batch-interval).
+        self._stop.wait(self._written)
+        self._units.stop(UNIT, hard=True)
         self._save(of, anew=not begun)
         self._data.mark(epoch, "survive", **{"from": of})
         try:

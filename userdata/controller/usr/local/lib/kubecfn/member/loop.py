@@ -33,7 +33,8 @@ class Pace:
         acted: after this node did something: what came of it is to be seen at once.
         first: after something else has changed.
         joining: the longest between tries while this node joins: others wait for it.
-        most: between looks at what does not change; each wait is half as long again as the one before.
+        most: between looks at what does not change; each wait is a fifth longer than the one before, so that somebody
+            looks every few seconds in the first minutes of an outage.
         serving: between looks of a member that serves.
         stopped: between looks when a person has to decide.
         tried: how long etcd may take to find a quorum with the data it has before others are asked for it.
@@ -45,7 +46,7 @@ class Pace:
     most: float = 5.0
     serving: float = 5.0
     stopped: float = 60.0
-    tried: float = 10.0
+    tried: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class Loop:
         near = self.last.near or self.last.decision in ("join", "promote")
         longest = self._pace.joining if near else self._pace.most
         soon = self._pace.acted if self.last.acted else self._pace.first
-        self._wait = soon if changed else min(1.5 * max(self._wait, self._pace.first), longest)
+        self._wait = soon if changed else min(1.2 * max(self._wait, self._pace.first), longest)
         if self.last.serves and self.last.settled:
             return self._pace.serving
         return self._pace.stopped if self.last.stopped else self._wait

@@ -104,12 +104,12 @@ class Processes:
             if unit not in self._runs or not self._runs[unit].state().running:
                 self._runs[unit] = _Run(service, self._root / LOGS / f"{unit}.log")
 
-    def stop(self, unit: str) -> None:
-        """Stop it; return when nothing of it runs."""
+    def stop(self, unit: str, *, hard: bool = False) -> None:
+        """Stop it, by SIGKILL when `hard`; return when nothing of it runs."""
         with self._lock:
             run = self._runs.get(unit)
         if run:
-            run.stop()
+            run.stop(hard=hard)
 
     def state(self, unit: str) -> State:
         """Look at it."""
@@ -154,11 +154,12 @@ class _Run:
                 self._state = State("active", "success", 0)
             return self._state
 
-    def stop(self) -> None:
-        """Ask its process to end, end it by force when its time is over, wait."""
+    def stop(self, *, hard: bool = False) -> None:
+        """Ask its process to end, end it by force when its time is over, or at once when `hard`; wait."""
         self._told_to_stop.set()
-        self._send(signal.SIGTERM)
-        self._thread.join(self._service.stop_within)
+        if not hard:
+            self._send(signal.SIGTERM)
+            self._thread.join(self._service.stop_within)
         self._send(signal.SIGKILL)
         self._thread.join()
 

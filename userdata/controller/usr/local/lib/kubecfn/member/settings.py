@@ -117,7 +117,8 @@ def settings(me: Me, root: Path, begin: Begin, pace: Pace = Pace()) -> Dict[str,
         "tls-min-version": "TLS1.3",
         "logger": "zap",
         "log-outputs": ["stderr"],
-        **_of_version(me.version),
+        # Forced, it would ask those who are gone for their copies first, for seconds in which nobody can write.
+        **_of_version(me.version, check=not begin.force),
     }
     if begin.token:
         told["initial-cluster-token"] = begin.token
@@ -153,7 +154,7 @@ def _pair(root: Path, name: str) -> Dict[str, Any]:
     }
 
 
-def _of_version(version: str) -> Dict[str, Any]:
+def _of_version(version: str, *, check: bool) -> Dict[str, Any]:
     """Return what 3.6 names otherwise than 3.5 (etcd: "Upgrade etcd from 3.5 to 3.6", section "Flags").
 
     A member compares its data with its peers' before it serves, and the leader everyone's after each compaction: a
@@ -163,11 +164,11 @@ def _of_version(version: str) -> Dict[str, Any]:
     major, minor = (int(part) for part in version.split(".")[:2])
     if (major, minor) < (3, 6):
         return {
-            "experimental-initial-corrupt-check": True,
+            "experimental-initial-corrupt-check": check,
             "experimental-compact-hash-check-enabled": True,
             "experimental-watch-progress-notify-interval": 5 * _SECOND,
         }
     return {
-        "feature-gates": "InitialCorruptCheck=true,CompactHashCheck=true",
+        "feature-gates": f"InitialCorruptCheck={json.dumps(check)},CompactHashCheck=true",
         "watch-progress-notify-interval": 5 * _SECOND,
     }

@@ -42,8 +42,8 @@ class Units(Protocol):
     def start(self, unit: str) -> None:
         """Start it, unless it runs; return at once."""
 
-    def stop(self, unit: str) -> None:
-        """Stop it; return when nothing of it runs. Not to run is fine."""
+    def stop(self, unit: str, *, hard: bool = False) -> None:
+        """Stop it, by SIGKILL when `hard`; return when nothing of it runs. Not to run is fine."""
 
     def state(self, unit: str) -> State:
         """Look at it."""
@@ -77,12 +77,14 @@ class Systemd:
         _run(["systemctl", "reset-failed", unit])
         _must(["systemctl", "start", "--no-block", unit])
 
-    def stop(self, unit: str) -> None:
-        """Stop it; return when nothing of it runs.
+    def stop(self, unit: str, *, hard: bool = False) -> None:
+        """Stop it, by SIGKILL when `hard`; return when nothing of it runs.
 
         Raises:
             StepFailed: systemd refused.
         """
+        if hard:
+            _run(["systemctl", "kill", "--signal=SIGKILL", unit])  # refused where nothing runs
         _must(["systemctl", "stop", unit])
 
     def state(self, unit: str) -> State:
