@@ -1,0 +1,60 @@
+"""A worker's pods leave in an order in which nobody loses what it needs, and what cannot leave keeps nobody waiting."""
+
+from __future__ import annotations
+
+import pytest
+from worker_lifecycle.drain import CRITICAL, plan, read
+
+
+def pod(name, **about):
+    """Return a pod as the API server tells of it."""
+    metadata = {"namespace": "shop", "name": name}
+    if about.get("owner"):
+        metadata["ownerReferences"] = [{"kind": about["owner"], "controller": True}]
+    if about.get("mirror"):
+        metadata["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    if about.get("deleting"):
+        metadata["deletionTimestamp"] = "2026-11-21T10:00:00Z"
+    spec = {"priority": about["priority"]} if "priority" in about else {}
+    return read({"metadata": metadata, "spec": spec, "status": {"phase": about.get("phase", "Running")}})
+
+
+def named(pods):
+    """Return names."""
+    return [one.name for one in pods]
+
+
+@pytest.mark.parametrize(
+    "about", [{"owner": "DaemonSet"}, {"mirror": True}, {"phase": "Succeeded"}, {"phase": "Failed"}]
+)
+def test_what_comes_back_or_has_ended_keeps_no_node(about):
+    """Evicted, a DaemonSet's pod would be on the node again before the node is gone."""
+    assert plan([pod("a", **about)]).empty
+
+
+@pytest.mark.parametrize("about", [{}, {"owner": "ReplicaSet"}, {"owner": "StatefulSet"}, {"phase": "Pending"}])
+def test_everything_else_is_asked_to_leave(about):
+    """A bare pod too: nobody makes it again, and it ends with its node in any case."""
+    made = plan([pod("a", **about)])
+    assert named(made.evict) == ["a"]
+    assert not made.empty
+
+
+def test_who_is_on_the_way_is_awaited_and_not_asked_again():
+    """It has its own grace period."""
+    made = plan([pod("a", deleting=True)])
+    assert (named(made.evict), named(made.awaited), made.empty) == ([], ["a"], False)
+
+
+@pytest.mark.parametrize("other", [{}, {"deleting": True}])
+def test_the_critical_leave_last(other):
+    """Others may need the cluster's DNS until they are gone."""
+    dns = pod("dns", priority=CRITICAL)
+
+    assert "dns" not in named(plan([dns, pod("a", **other)]).evict)
+    assert named(plan([dns, pod("a", owner="DaemonSet")]).evict) == ["dns"]
+
+
+def test_an_empty_node_may_go():
+    """Nothing is there that could leave."""
+    assert plan([]).empty
