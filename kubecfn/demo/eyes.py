@@ -88,15 +88,19 @@ class Eyes:
         return next((one for one, phase in self.watcher.phases.items() if phase is Phase.LEADER), "")
 
     def wait_until(self, what: str, holds: Callable[[Seen], bool]) -> None:
-        """Wait until a look says so.
+        """Wait until a look says so that began after now: the last one may be from before what was just done.
 
         Raises:
             KubecfnError: it does not come to that.
         """
         end = time.monotonic() + PATIENCE
+        last, looks = self.watcher.latest, 0
         while True:
             seen = self.watcher.latest
-            if seen and not self.watcher.failure and holds(seen):
+            if seen is not last:
+                last, looks = seen, looks + 1
+            # The first to end may have begun before.
+            if seen and looks > 1 and not self.watcher.failure and holds(seen):
                 return
             if time.monotonic() > end:
                 raise KubecfnError(f"{what}: it did not come to that within {PATIENCE:.0f} s.", remedy=self._said(seen))

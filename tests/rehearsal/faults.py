@@ -242,11 +242,6 @@ class Faults:
         until(lambda: writer.numbers().acknowledged > had + 1, lambda: f"nobody can write {when}", 30)
 
     def _settled(self, *, without: frozenset[str] = frozenset()) -> None:
-        """Wait until the cluster is settled by a look that began after now: the last one may be from before the fault."""
-        watcher = self.life.eyes.watcher
-        for _ in range(2):
-            last = watcher.latest
-            until(lambda last=last: watcher.latest is not last, lambda: f"nobody looks: {watcher.failure}")
         self.life.eyes.wait_until_settled(without=without)
 
     def _same(self, before: frozenset[str]) -> None:

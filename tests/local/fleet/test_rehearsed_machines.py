@@ -58,7 +58,9 @@ def said(address):
 
 
 def counted(cloud, instance):
-    return (cloud.machines.root(instance) / "run/count").stat().st_size
+    """Return how far the child has counted; it begins some time after its parent listens."""
+    file = cloud.machines.root(instance) / "run/count"
+    return file.stat().st_size if file.exists() else 0
 
 
 def test_an_instance_serves_at_the_address_that_ec2_shows(cloud, server):
@@ -123,6 +125,7 @@ def test_an_instance_finds_the_programs_of_its_image(cloud, tmp_path):
 def test_a_paused_instance_answers_nobody_until_it_is_resumed(cloud, server):
     """A pause stops every process of the instance, its grandchildren too; a resumed one goes on where it stood."""
     instance, address = server
+    cloud.until(lambda: counted(cloud, instance))
 
     cloud.machines.pause(instance)
     paused = counted(cloud, instance)
