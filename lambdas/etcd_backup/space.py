@@ -9,12 +9,10 @@
 
 from __future__ import annotations
 
-from kubecfn.etcd.client import Status
+from kubecfn.etcd.client import QUOTA_BYTES, Status
 from kubecfn.etcd.look import Look
 
 NOSPACE = "NOSPACE"
-# What the node's agent configures (quota-backend-bytes); etcd 3.6 tells what it runs with, 3.5 does not.
-QUOTA_BYTES = 4 * 1024**3
 PERCENT = 90
 
 

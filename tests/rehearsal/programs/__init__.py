@@ -23,11 +23,13 @@ _KUBERNETES = (
     "kubectl",
 )
 _CONTAINERD = "github.com/containerd/containerd/v2"
-_PLUGINS = "github.com/containernetworking/plugins/plugins"
+_PLUGINS = "github.com/containernetworking/plugins"
+_COREDNS = "github.com/coredns/coredns"
 _AUTHENTICATOR = "sigs.k8s.io/aws-iam-authenticator"
 _CLOUD_PROVIDER = "k8s.io/cloud-provider-aws"
 _METRICS = "sigs.k8s.io/metrics-server"
-_CLIENT_VERSION = "k8s.io/component-base/version"
+_VERSION = "k8s.io/component-base/version"
+_GIT_VERSION = f"{_VERSION}.gitVersion"
 # Program -> where its plugin lies in containernetworking/plugins.
 _CNI = {
     "bridge": "main/bridge",
@@ -62,10 +64,10 @@ def kubernetes(line: str, programs: Iterable[str] = _KUBERNETES) -> Recipe:
         {one: f"k8s.io/kubernetes/cmd/{one}" for one in programs},
         (("kubeadm", "version", "-o", "short"), f"v{version}\n"),
         stamps={
-            f"{_CLIENT_VERSION}.gitVersion": f"v{version}",
-            f"{_CLIENT_VERSION}.gitMajor": major,
-            f"{_CLIENT_VERSION}.gitMinor": minor,
-            f"{_CLIENT_VERSION}.gitTreeState": "clean",
+            _GIT_VERSION: f"v{version}",
+            f"{_VERSION}.gitMajor": major,
+            f"{_VERSION}.gitMinor": minor,
+            f"{_VERSION}.gitTreeState": "clean",
             "k8s.io/client-go/pkg/version.gitVersion": f"v{version}",
         },
     )
@@ -78,85 +80,81 @@ def around(kubernetes_line: str) -> tuple[Recipe, ...]:
 
 def containerd() -> Recipe:
     """Return the recipe of the container runtime, its shim and its client."""
-    source = _HERE / "containerd-2.3"
-    version = pinned(source, _CONTAINERD)
-    return Recipe(
+    programs = ("containerd", "containerd-shim-runc-v2", "ctr")
+    return _recipe(
         "containerd",
-        version,
-        source,
-        {one: f"{_CONTAINERD}/cmd/{one}" for one in ("containerd", "containerd-shim-runc-v2", "ctr")},
-        (("containerd", "--version"), f"v{version}"),
-        stamps={f"{_CONTAINERD}/version.Version": f"v{version}"},
+        _CONTAINERD,
+        {one: f"{_CONTAINERD}/cmd/{one}" for one in programs},
+        ("containerd", "--version"),
+        folder="containerd-2.3",
+        stamp=f"{_CONTAINERD}/version.Version",
         tags=("no_btrfs", "no_zfs", "no_devmapper", "static_build", "netgo", "osusergo"),
     )
 
 
 def cni_plugins() -> Recipe:
     """Return the recipe of the CNI plugins."""
-    source = _HERE / "cni-plugins"
-    version = pinned(source, "github.com/containernetworking/plugins")
-    packages = {name: f"{_PLUGINS}/{where}" for name, where in _CNI.items()}
-    stamp = "github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion"
-    return Recipe(
-        "cni-plugins",
-        version,
-        source,
-        packages,
-        (("bridge", "--version"), f"v{version}"),
-        stamps={stamp: f"v{version}"},
-    )
+    packages = {name: f"{_PLUGINS}/plugins/{where}" for name, where in _CNI.items()}
+    stamp = f"{_PLUGINS}/pkg/utils/buildversion.BuildVersion"
+    return _recipe("cni-plugins", _PLUGINS, packages, ("bridge", "--version"), stamp=stamp)
 
 
 def coredns() -> Recipe:
     """Return the recipe of the cluster's DNS server."""
-    source = _HERE / "coredns"
-    version = pinned(source, "github.com/coredns/coredns")
-    return Recipe(
-        "coredns", version, source, {"coredns": "github.com/coredns/coredns"}, (("coredns", "-version"), version)
-    )
+    return _recipe("coredns", _COREDNS, {"coredns": _COREDNS}, ("coredns", "-version"))
 
 
 def metrics_server() -> Recipe:
     """Return the recipe of metrics-server."""
-    source = _HERE / "metrics-server"
-    version = pinned(source, _METRICS)
-    return Recipe(
-        "metrics-server",
-        version,
-        source,
-        {"metrics-server": f"{_METRICS}/cmd/metrics-server"},
-        (("metrics-server", "--version"), f"v{version}"),
-        stamps={f"{_CLIENT_VERSION}.gitVersion": f"v{version}"},
-    )
+    packages = {"metrics-server": f"{_METRICS}/cmd/metrics-server"}
+    return _recipe("metrics-server", _METRICS, packages, ("metrics-server", "--version"), stamp=_GIT_VERSION)
 
 
 def authenticator() -> Recipe:
     """Return the recipe of aws-iam-authenticator."""
-    source = _HERE / "aws-iam-authenticator"
-    version = pinned(source, _AUTHENTICATOR)
-    return Recipe(
-        "aws-iam-authenticator",
-        version,
-        source,
-        {"aws-iam-authenticator": f"{_AUTHENTICATOR}/cmd/aws-iam-authenticator"},
-        (("aws-iam-authenticator", "version"), version),
-        stamps={f"{_AUTHENTICATOR}/pkg.Version": f"v{version}"},
-    )
+    name = "aws-iam-authenticator"
+    packages = {name: f"{_AUTHENTICATOR}/cmd/{name}"}
+    return _recipe(name, _AUTHENTICATOR, packages, (name, "version"), stamp=f"{_AUTHENTICATOR}/pkg.Version")
 
 
 def cloud_provider(kubernetes_line: str) -> Recipe:
     """Return the recipe of a Kubernetes minor's cloud controller manager, and of what pulls from ECR for kubelets."""
-    source = _HERE / f"cloud-provider-aws-{kubernetes_line}"
-    version = pinned(source, _CLOUD_PROVIDER)
-    program, pulls = "aws-cloud-controller-manager", "ecr-credential-provider"
-    return Recipe(
+    manager, pulls = "aws-cloud-controller-manager", "ecr-credential-provider"
+    return _recipe(
         "cloud-provider-aws",
-        version,
-        source,
-        {one: f"{_CLOUD_PROVIDER}/cmd/{one}" for one in (program, pulls)},
-        ((program, "--version"), f"v{version}"),
-        stamps={f"{_CLIENT_VERSION}.gitVersion": f"v{version}"},
+        _CLOUD_PROVIDER,
+        {one: f"{_CLOUD_PROVIDER}/cmd/{one}" for one in (manager, pulls)},
+        (manager, "--version"),
+        folder=f"cloud-provider-aws-{kubernetes_line}",
+        stamp=_GIT_VERSION,
     )
+
+
+def _recipe(
+    name: str,
+    module: str,
+    packages: Mapping[str, str],
+    asked: tuple[str, ...],
+    *,
+    folder: str = "",
+    stamp: str = "",
+    tags: tuple[str, ...] = (),
+) -> Recipe:
+    """Return the recipe of what one module's release has.
+
+    Args:
+        name: of the programs together.
+        module: whose release is pinned.
+        packages: by program.
+        asked: a program and its arguments; it has to say which release it is.
+        folder: with the go.mod; called like the programs by default.
+        stamp: the variable that holds the release with its v; where there is none, the program says it without.
+        tags: of the build.
+    """
+    source = _HERE / (folder or name)
+    version = pinned(source, module)
+    stamps = {stamp: f"v{version}"} if stamp else {}
+    return Recipe(name, version, source, packages, (asked, stamps.get(stamp, version)), stamps=stamps, tags=tags)
 
 
 def pinned(source: Path, module: str) -> str:

@@ -25,8 +25,8 @@ LAST = "var/lib/kubecfn/last-line.json"
 MINUTE = 60.0
 AGAIN = 12 * 3600.0
 _NUMBER = re.compile(r"\b\d+(\.\d+)?\b")
-# Who writes from a loop must not be held up for minutes.
-_CALLS = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
+# Who calls from a loop must not be held up for minutes, as botocore's own patience would.
+CALLS = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
 
 # Does a call, perhaps several times.
 Attempt = Callable[[Callable[[], object]], object]
@@ -92,7 +92,7 @@ class NodeLog:
             "timestamp": int(now * 1000),
             "message": json.dumps({"instance": self._instance.id, **told, "at": at}),
         }
-        logs = boto3.client("logs", region_name=self._instance.region, config=_CALLS)
+        logs = boto3.client("logs", region_name=self._instance.region, config=CALLS)
         attempt(lambda: _make_stream(logs, self._instance))
         attempt(lambda: logs.put_log_events(logEvents=[event], **self._instance.log))
         # Known even where a full disk does not take it.

@@ -12,10 +12,9 @@ from typing import Any, Callable, Optional, Tuple
 
 import boto3
 from agent.node import Instance, Node
-from agent.nodelog import NodeLog
+from agent.nodelog import CALLS, NodeLog
 from agent.patience import Patience, StoppedError
 from agent.steps import StepFailed
-from botocore.config import Config
 
 from kubecfn.etcd.client import Client, tls
 from kubecfn.etcd.journal import say
@@ -32,8 +31,6 @@ from .quiet import Own
 from .settings import PKI, Me
 from .survivors import Copies
 
-# Nothing that the loop asks may hold it up for minutes, as botocore's own patience would.
-_CALLS = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
 _DAY = 24 * 3600.0
 # Peers that do not trust this member say so to etcd alone: while it does not serve, its certificates may be why.
 _SOON = 20.0
@@ -155,7 +152,7 @@ class Service:
         return self._loop.last.reason
 
     def _client(self, service: Any) -> Any:
-        return boto3.client(service, region_name=self._instance.region, config=_CALLS)
+        return boto3.client(service, region_name=self._instance.region, config=CALLS)
 
     def _made(self, node: Node, found: identity.Identity, me: Me) -> Loop:
         root, clock = node.root, self._clock

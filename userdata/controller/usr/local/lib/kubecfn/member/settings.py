@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict
 
+from kubecfn.etcd.client import QUOTA_BYTES
 from kubecfn.etcd.names import CLIENT_PORT, PEER_PORT
 
 from . import disk
@@ -17,9 +18,6 @@ DATA = "var/lib/etcd/member-data"
 PKI = "etc/kubernetes/pki/etcd"
 METRICS_PORT = 2381
 
-# etcd documentation, "System limits": 8 GiB is the most that is advised, 2 GiB the default. At 4 GiB a snapshot still
-# reaches a new member within a minute.
-QUOTA_BYTES = 4 * 1024**3
 _SECOND = 1_000_000_000
 
 
