@@ -113,7 +113,7 @@ def next_one(report: Report, done: Iterator[str] | set[str]) -> MemberRow | None
 
 def unfit(report: Report) -> str:
     """Return why nobody may be defragmented now, as a clause; empty when one may."""
-    others = [one for one in report.alarms if one.split(" ")[0] != NOSPACE]
+    others = report.alarms_but(NOSPACE)
     if others:
         return f"alarm {others[0]}"
     verdict = settled_but_for_space(report)

@@ -108,7 +108,11 @@ class Report:
 
     def raised(self, alarm: str) -> bool:
         """Say whether an alarm of this name is raised."""
-        return any(one.split(" ")[0] == alarm for one in self.alarms)
+        return self.alarms_but(alarm) != self.alarms
+
+    def alarms_but(self, alarm: str) -> tuple[str, ...]:
+        """Return the alarms of other names."""
+        return tuple(one for one in self.alarms if one.split(" ")[0] != alarm)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -183,7 +187,7 @@ def settled_but_for_space(report: Report) -> Verdict:
 
     The group's instances are not reported; that the function called it settled, or found the alarm first, stands for them.
     """
-    other = tuple(one for one in report.alarms if one.split(" ")[0] != NOSPACE)
+    other = report.alarms_but(NOSPACE)
     if report.settled or not report.alarms:
         return Verdict(Say.YES if report.settled else Say.WAIT, report.reason)
     members = tuple(

@@ -12,16 +12,13 @@ CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 CLUSTER_DOMAIN = "cluster.local"
 REGISTRY = "registry.k8s.io"
 # Paths on a node.
-KUBEADM = "/etc/kubecfn/kubernetes"
 AUDIT = "/etc/kubernetes/audit"
 AUDIT_LOG = "/var/log/kubernetes/audit"
 AUTHENTICATOR = "/etc/kubernetes/aws-iam-authenticator"
 AUTHENTICATION = "/etc/kubernetes/authentication"
 ENCRYPTION = "/etc/kubernetes/encryption"
 PKI = "/etc/kubernetes/pki"
-CREDENTIAL_PROVIDERS = "/etc/kubernetes/credential-providers.json"
 DISCOVERY = "/etc/kubernetes/discovery.conf"
-PROGRAMS = "/usr/local/bin"
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-MEBI = 1024**2
 CREDENTIAL_PROVIDERS = "/etc/kubernetes/credential-providers.json"
-_PROGRAMS = "/usr/local/bin"
+PROGRAMS = "/usr/local/bin"
 # Kubernetes: "Considerations for large clusters": no more pods than this on a node.
 _MAX_PODS = 110
 # Thousandths of each core: the first, the second, the third and fourth, every further one (GKE: "Node sizes", the
@@ -29,7 +28,6 @@ class Here:
         zone: its availability zone.
         instance_type: e.g. ``m7i.large``.
         cpus: how many.
-        memory: bytes.
         labels: of its pool.
         taints: of its pool: key, value and effect.
     """
@@ -40,7 +38,6 @@ class Here:
     zone: str
     instance_type: str
     cpus: int
-    memory: int
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Mapping[str, str], ...] = ()
 
@@ -97,7 +94,7 @@ def _register(registration: dict[str, Any], here: Here) -> None:
         "node-ip": here.address,
         "node-labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
         "image-credential-provider-config": CREDENTIAL_PROVIDERS,
-        "image-credential-provider-bin-dir": _PROGRAMS,
+        "image-credential-provider-bin-dir": PROGRAMS,
     }
     registration["name"] = here.instance
     registration["kubeletExtraArgs"] = [{"name": name, "value": value} for name, value in sorted(flags.items())]

@@ -10,6 +10,7 @@ from typing import Any
 
 from kubecfn.node import facts
 from kubecfn.node.facts import Cluster
+from kubecfn.node.here import PROGRAMS
 
 # kubeadm's own roles for reading its configuration are bound to this group.
 BOOTSTRAPPERS = "system:bootstrappers:kubeadm:default-node-token"
@@ -35,7 +36,7 @@ def discovery(cluster: Cluster, authority: bytes) -> dict[str, Any]:
     trusted = base64.b64encode(authority).decode("ascii")
     program = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",
-        "command": f"{facts.PROGRAMS}/aws-iam-authenticator",
+        "command": f"{PROGRAMS}/aws-iam-authenticator",
         "args": ["token", "-i", cluster.domain],
         "env": [
             {"name": "AWS_REGION", "value": cluster.region},

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from kubecfn.etcd.client import EtcdError
 from kubecfn.etcd.store import Store, Stored, now, written
 from kubecfn.local.api import Service, ServiceError
+from kubecfn.local.embedded import EmbeddedAws
 
 GROUP, HOOK, CLUSTER = "payments-controllers", "terminating", "payments"
 DISCOVERY = "payments-etcd-discovery"
@@ -135,6 +136,14 @@ class Controllers:
             raise ServiceError("TooManyRequestsException", "Rate Exceeded.", 429)
         self.invoked.append({one: machine.lifecycle for one, machine in self.machines.items()})
         return {"StatusCode": 200, "Payload": b"{}"}
+
+
+@contextlib.contextmanager
+def opened_account(folder):
+    """Open an account with an empty group and the cluster's bucket."""
+    controllers = Controllers()
+    with EmbeddedAws(workdir=folder, region="eu-central-1", services=[controllers.service]) as aws:
+        yield aws, controllers, Bucket(aws, "payments-backups")
 
 
 class Bucket:

@@ -8,8 +8,7 @@ import pytest
 from etcd_backup.reading import read_back
 
 from kubecfn.etcd.store import StoreError
-from kubecfn.local.embedded import EmbeddedAws
-from tests.lambdas.controllers import CLUSTER, GROUP, Bucket, Controllers
+from tests.lambdas.controllers import CLUSTER, GROUP, opened_account
 from tests.support.real_etcd import EtcdCluster
 
 A, B, C = (f"i-0000000{letter}" for letter in "abc")
@@ -18,14 +17,13 @@ A, B, C = (f"i-0000000{letter}" for letter in "abc")
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """An account with a group of three real members that serve, and with their bucket."""
-    controllers = Controllers()
     folder = tmp_path_factory.mktemp("aws")
     with (
-        EmbeddedAws(workdir=folder, region="eu-central-1", services=[controllers.service]) as aws,
+        opened_account(folder) as (aws, controllers, bucket),
         EtcdCluster(folder / "etcd") as cluster,
     ):
         cluster.found(A, B, C)
-        yield aws, controllers, Bucket(aws, "payments-backups"), cluster
+        yield aws, controllers, bucket, cluster
 
 
 @pytest.fixture

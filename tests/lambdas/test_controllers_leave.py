@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from kubecfn.etcd.store import Store
-from kubecfn.local.embedded import EmbeddedAws
 from kubecfn.pki import KeyType, profiles
 from kubecfn.pki.certificates import new_leaf
-from tests.lambdas.controllers import CLUSTER, DISCOVERY, GROUP, HOOK, RETAINED, WAITS, Bucket, Controllers, Writer
+from tests.lambdas.controllers import CLUSTER, DISCOVERY, GROUP, HOOK, RETAINED, WAITS, Writer, opened_account
 from tests.support.real_etcd import EtcdCluster, until
 
 A, B, C, D, E = (f"i-0000000{letter}" for letter in "abcde")
@@ -19,11 +18,8 @@ A, B, C, D, E = (f"i-0000000{letter}" for letter in "abcde")
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """An account with the group, the bucket and nothing else."""
-    controllers = Controllers()
-    with EmbeddedAws(
-        workdir=tmp_path_factory.mktemp("aws"), region="eu-central-1", services=[controllers.service]
-    ) as aws:
-        yield aws, controllers, Bucket(aws, "payments-backups")
+    with opened_account(tmp_path_factory.mktemp("aws")) as made:
+        yield made
 
 
 @pytest.fixture

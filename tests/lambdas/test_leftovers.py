@@ -9,8 +9,7 @@ from etcd_access.reach import Reach
 
 from kubecfn.etcd.places import Fleet
 from kubecfn.etcd.store import now, written
-from kubecfn.local.embedded import EmbeddedAws
-from tests.lambdas.controllers import CLUSTER, DISCOVERY, GROUP, HOOK, Bucket, Controllers, Machine
+from tests.lambdas.controllers import CLUSTER, DISCOVERY, GROUP, HOOK, Machine, opened_account
 from tests.support.real_etcd import EtcdCluster
 
 A, GONE, FORGOTTEN, LEAVES, NAMED = (f"i-0000000{letter}" for letter in "abcde")
@@ -20,11 +19,8 @@ WORD = {"epoch": 1, "index": 7, "data": 1, "lost": False}
 @pytest.fixture(scope="module")
 def account(tmp_path_factory):
     """An account with the group and the bucket."""
-    controllers = Controllers()
-    with EmbeddedAws(
-        workdir=tmp_path_factory.mktemp("aws"), region="eu-central-1", services=[controllers.service]
-    ) as aws:
-        yield aws, controllers, Bucket(aws, "payments-backups")
+    with opened_account(tmp_path_factory.mktemp("aws")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from kubecfn.care.defrag import UnwellError, one_by_one
 from kubecfn.deploy.progress import Work, silent
 from kubecfn.etcd.client import EtcdError, Status
 from kubecfn.etcd.view import Cluster, Member
-from kubecfn.local.embedded import EmbeddedAws
-from tests.lambdas.controllers import CLUSTER, GROUP, Bucket, Controllers
+from tests.lambdas.controllers import CLUSTER, GROUP, opened_account
 from tests.support.real_etcd import VERSIONS, EtcdCluster, until
 
 A, B, C = (f"i-0000000{letter}" for letter in "abc")
@@ -25,10 +24,9 @@ MIB = 1024**2
 @pytest.fixture(scope="module")
 def world(tmp_path_factory, warm):
     """Three real members with a small quota, and the packed function beside them."""
-    controllers = Controllers()
     folder = tmp_path_factory.mktemp("aws")
     with (
-        EmbeddedAws(workdir=folder, region="eu-central-1", services=[controllers.service]) as aws,
+        opened_account(folder) as (aws, controllers, bucket),
         EtcdCluster(folder / "etcd") as cluster,
     ):
         initial = ",".join(f"{name}={cluster.new(name).peer_url}" for name in (A, B, C))
@@ -37,7 +35,6 @@ def world(tmp_path_factory, warm):
         for name in (A, B, C):
             cluster.serves(name)
         controllers.set(cluster)
-        bucket = Bucket(aws, "payments-backups")
         bucket.object([A, B, C])
         settings = {
             "GROUP": GROUP,

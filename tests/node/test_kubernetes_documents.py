@@ -21,7 +21,6 @@ HERE = here.Here(
     "eu-central-1a",
     "m7i.large",
     cpus=2,
-    memory=8 << 30,
     labels={"example.com/pool": "general"},
     taints=({"key": "example.com/only", "value": "batch", "effect": "NoSchedule"},),
 )

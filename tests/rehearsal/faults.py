@@ -64,7 +64,7 @@ class Faults:
             finally:
                 resolver.dead = False
             back = time.monotonic()
-            self._settled(without=frozenset({victim}))
+            self.life.eyes.wait_until_settled(without=frozenset({victim}))
         if new in during or new not in self.life.eyes.voters():
             raise DidNotHappenError(f"{new} was to wait for DNS and to join then: {sorted(during)} voted without DNS")
         return f"{new} waited for DNS, {len(during)} served; settled {time.monotonic() - back:.1f} s after it came back; {stall()}"
@@ -82,7 +82,7 @@ class Faults:
             said = self._said(victim, lambda line: "no-space" in line["reason"])
             self._serves("beside a full disk")
             (volume / "filler").unlink()
-            self._settled()
+            self.life.eyes.wait_until_settled()
         self._same(before)
         return f"{filled >> 20} MiB filled; status: {report.reason}; agent: {said}; {stall()}"
 
@@ -93,7 +93,7 @@ class Faults:
         before = self.life.eyes.voters()
         with self._hurt(f"slow disk of the {whom}") as stall:
             held = harm.slow_down(machines, one, delay, 10)
-            self._settled()
+            self.life.eyes.wait_until_settled()
         self._same(before)
         return f"{held} fsyncs took {delay:g} s longer; the same members; {stall()}"
 
@@ -112,7 +112,7 @@ class Faults:
             until(lambda: self._refused_for_its_clock() > refused, lambda: "AWS refuses nobody for the clock")
             during = self.life.eyes.voters()
             harm.set_clock(machines.root(new), 0)
-            self._settled(without=frozenset({victim}))
+            self.life.eyes.wait_until_settled(without=frozenset({victim}))
         if new in during:
             raise DidNotHappenError(f"{new} voted while its clock was wrong")
         return f"AWS refused {new} until its clock was put right; {stall()}"
@@ -131,7 +131,7 @@ class Faults:
                 harm.inside(machines, one, "systemctl", "start", AGENT)
                 self._issued_at(one, time.time() + seconds - BACKDATED)
                 harm.inside(machines, one, "systemctl", "restart", ETCD)
-                self._settled()
+                self.life.eyes.wait_until_settled()
             said = self._said(ahead, lambda line: "Signature" in line["reason"])
             self._serves("with clocks apart")
             self._since = datetime.now(UTC).timestamp()
@@ -139,7 +139,7 @@ class Faults:
                 harm.set_clock(machines.root(one), 0)
             for one in (ahead, behind):
                 self._said(one, lambda line: line["decision"] == "settled")
-            self._settled()
+            self.life.eyes.wait_until_settled()
         self._same(before)
         return f"certificates 20 minutes apart are trusted; an agent says: {said}; {stall()}"
 
@@ -154,7 +154,7 @@ class Faults:
             harm.inside(machines, victim, "systemctl", "restart", "--no-block", ETCD)
             report = self._reported("the member is missed", lambda one: not one.settled and not _row(one, victim))
             self._serves("beside a member that nobody trusts")
-            self._settled()
+            self.life.eyes.wait_until_settled()
             healed = time.monotonic() - hurt
             said = self._said(victim, lambda line: line["decision"] == "certificates" and "peer (" in line["reason"])
         self._same(before)
@@ -177,7 +177,7 @@ class Faults:
             if made not in listed:
                 raise DidNotHappenError(f"{made} was removed by somebody; the list was {listed}")
             harm.etcdctl(machines, one, "member", "remove", made)
-            self._settled()
+            self.life.eyes.wait_until_settled()
         self._same(before)
         return f"status: {report.reason}; nothing of ours removed it; {stall()}"
 
@@ -197,10 +197,10 @@ class Faults:
             harm.etcdctl(machines, one, "compact", str(revision))
             harm.etcdctl(machines, one, "defrag", "--cluster")
             harm.etcdctl(machines, one, "alarm", "disarm")
-            self._settled()
+            self.life.eyes.wait_until_settled()
             self._serves("after the alarm")
             self._quotas(0)
-            self._settled()
+            self.life.eyes.wait_until_settled()
         self._same(before)
         return f"etcd: {refused}; status: ALARM {', '.join(report.alarms)}, {report.reason}; {stall()}"
 
@@ -240,9 +240,6 @@ class Faults:
         writer = self.life.eyes.writer
         had = writer.numbers().acknowledged
         until(lambda: writer.numbers().acknowledged > had + 1, lambda: f"nobody can write {when}", 30)
-
-    def _settled(self, *, without: frozenset[str] = frozenset()) -> None:
-        self.life.eyes.wait_until_settled(without=without)
 
     def _same(self, before: frozenset[str]) -> None:
         now = self.life.eyes.voters()
@@ -351,7 +348,7 @@ class Faults:
             new = f"{option}: {size}" if size else kept.read_text()
             (machines.root(one) / "etc/etcd/etcd.yaml").write_text(text.replace(had, new))
             harm.inside(machines, one, "systemctl", "restart", ETCD)
-            self._settled()
+            self.life.eyes.wait_until_settled()
 
     @contextmanager
     def _hurt(self, name: str) -> Iterator[Callable[[], str]]:

@@ -145,8 +145,7 @@ class Loop:
         if changed:
             say(self.last.decision, self.last.reason, instance=self._me.name)
             self._said = (self.last.decision, self.last.reason)
-        near = self.last.near or self.last.decision in ("join", "promote")
-        longest = self._pace.joining if near else self._pace.most
+        longest = self._pace.joining if self.last.near else self._pace.most
         soon = self._pace.acted if self.last.acted else self._pace.first
         self._wait = soon if changed else min(1.2 * max(self._wait, self._pace.first), longest)
         if self.last.serves and self.last.settled:
@@ -184,13 +183,13 @@ class Loop:
         assert seen.look is not None
         verdict = quorum.may_promote(seen.look.cluster, mine.id)
         if verdict.say is not Say.YES:
-            return Done("promote", verdict.reason, missing=verdict.reason)
+            return Done("promote", verdict.reason, missing=verdict.reason, near=True)
         self._withdraw(seen.stored)
         self._world.hands.ask_to_vote()
         try:
             self._world.ask(seen.look.via).promote(mine.id)
         except EtcdError as error:
-            return Done("promote", str(error), missing=str(error))
+            return Done("promote", str(error), missing=str(error), near=True)
         return Done("promoted", verdict.reason, missing="this node was only just promoted", acted=True)
 
     def _serve(self, seen: Sight, data: int) -> Done:
@@ -308,7 +307,7 @@ class Loop:
     def _act(self, decision: Decision, seen: Sight, boot: Boot) -> Done:
         start, reason = decision.start, decision.reason
         hands = self._world.hands
-        done = Done(start.value, reason, missing=reason, near=boot.heard is Heard.LINEARIZABLE)
+        done = Done(start.value, reason, missing=reason)
         if start is Start.RESUME and not hands.running():
             hands.resume()
         elif start is Start.WIPE:
@@ -322,7 +321,7 @@ class Loop:
             done = self._join(seen, reason)
         elif start in (Start.FOUND, Start.RESTORE, Start.SURVIVE):
             done = self._make(decision, seen, boot.epoch)
-        return done
+        return replace(done, near=boot.heard is Heard.LINEARIZABLE)
 
     def _enlist(self, seen: Sight) -> None:
         if seen.stored is None:
