@@ -28,6 +28,7 @@ _COREDNS = "github.com/coredns/coredns"
 _AUTHENTICATOR = "sigs.k8s.io/aws-iam-authenticator"
 _CLOUD_PROVIDER = "k8s.io/cloud-provider-aws"
 _METRICS = "sigs.k8s.io/metrics-server"
+_HELM = "helm.sh/helm/v4"
 _VERSION = "k8s.io/component-base/version"
 _GIT_VERSION = f"{_VERSION}.gitVersion"
 # Program -> where its plugin lies in containernetworking/plugins.
@@ -128,6 +129,12 @@ def cloud_provider(kubernetes_line: str) -> Recipe:
         folder=f"cloud-provider-aws-{kubernetes_line}",
         stamp=_GIT_VERSION,
     )
+
+
+def helm() -> Recipe:
+    """Return the recipe of Helm, which renders charts on the operator's machine."""
+    stamp = f"{_HELM}/internal/version.version"
+    return _recipe("helm", _HELM, {"helm": f"{_HELM}/cmd/helm"}, ("helm", "version"), stamp=stamp)
 
 
 def _recipe(

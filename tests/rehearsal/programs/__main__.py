@@ -17,7 +17,7 @@ def main(wanted: list[str]) -> int:
         return 2
     try:
         for line in wanted or known:
-            recipes = (programs.kubernetes(line), *programs.around(line))
+            recipes = (programs.kubernetes(line), *programs.around(line), programs.helm())
             for path in programs.build(recipes, _report).values():
                 sys.stdout.write(f"{path}\n")
     except KubecfnError as error:
