@@ -186,7 +186,7 @@ class Client:
 def _refusal(status: int, told: Object) -> KubernetesError:
     """Return a Status as an error (Kubernetes API conventions, section "Response Status Kind")."""
     message = told.get("message") or f"HTTP {status} without a word"
-    return KubernetesError(status, str(told.get("reason") or "Unknown"), str(message))
+    return KubernetesError(status, str(told.get("reason") or "Unknown"), str(message), told.get("details"))
 
 
 def _target(path: str, query: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 # The same class only from Python 3.10 on.
@@ -26,13 +27,15 @@ class KubernetesError(Exception):
             ``Unreachable``, nothing was sent; ``Lost``, a change may have been made; ``Identity``, what we would show
             cannot be used.
         message: the server's own words, or a sentence with its address.
+        details: what a Status tells beside them, e.g. ``causes``.
     """
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
         self.message = message
+        self.details = details or {}
 
 
 class Wire:
