@@ -69,12 +69,16 @@ def show(config: Config) -> str:
     data |= {"kubernetes": str(versions.kubernetes), "etcd": str(versions.etcd)}
     data["dns"]["domain"] = domain_of(config, found_from(config))
     data["network"]["egress"] = config.egress
+    data["addons"]["dns"]["domain"] = config.addons.dns.domain_of(config.name)
     vpc_cidr = config.network.vpc.cidr if config.network.vpc else config.network.cidr
     if config.network.vpc:
         data["network"]["cidr"] = None
     if config.api.allowed_cidrs is None and vpc_cidr:
         data["api"]["allowed_cidrs"] = [vpc_cidr]
-    return yaml.safe_dump(_without_none(data), sort_keys=False, allow_unicode=True, width=120)
+    shown = _without_none(data)
+    for chart, written in zip(config.charts, shown["charts"], strict=True):
+        written["values"] = chart.values  # null is a value to Helm: it takes a chart's own away
+    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _without_none(value: Any) -> Any:

@@ -12,14 +12,17 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from kubecfn.config import models
+from kubecfn.config import addons, contents, models
+
+_SOURCES = (models, addons, contents)
 
 
 @cache
 def meanings() -> Mapping[str, Mapping[str, str]]:
     """Return the sentence below every field that has one, by the section's class and the key."""
-    tree = ast.parse(inspect.getsource(models))
-    return {node.name: dict(_documented(node)) for node in tree.body if isinstance(node, ast.ClassDef)}
+    trees = [ast.parse(inspect.getsource(source)) for source in _SOURCES]
+    sections = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+    return {section.name: dict(_documented(section)) for section in sections}
 
 
 def _documented(section: ast.ClassDef) -> Iterator[tuple[str, str]]:

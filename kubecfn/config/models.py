@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from kubecfn.config.addons import AddOns
+from kubecfn.config.contents import Access, Chart, FilePath, FlagName, FlagValue, Namespace
 from kubecfn.config.types import (
     AmiId,
     BucketName,
@@ -137,6 +139,8 @@ class Controllers(Part):
     """Root volume of each."""
     signal_timeout: Duration = "15m"
     """How long CloudFormation waits for a new controller's success signal."""
+    api_server_flags: dict[FlagName, FlagValue] = Field(default_factory=dict, max_length=50)
+    """Further flags of kube-apiserver; those that kubecfn sets itself are refused."""
 
     @property
     def architecture(self) -> str:
@@ -255,6 +259,18 @@ class Config(Part):
     """The control plane."""
     pools: tuple[Pool, ...] = Field(default=(), max_length=50)
     """Groups of workers."""
+    kubelet_flags: dict[FlagName, FlagValue] = Field(default_factory=dict, max_length=50)
+    """Further flags of every node's kubelet; those that kubecfn sets itself are refused."""
+    addons: AddOns = Field(default_factory=AddOns)
+    """What is applied to every cluster."""
+    namespaces: tuple[Namespace, ...] = Field(default=(), max_length=200)
+    """Namespaces that the cluster shall have."""
+    manifests: tuple[FilePath, ...] = Field(default=(), max_length=200)
+    """YAML files with Kubernetes objects, or patterns (`apps/*.yaml`), beside the configuration; applied, and deleted when they go."""
+    charts: tuple[Chart, ...] = Field(default=(), max_length=50)
+    """Helm charts."""
+    access: tuple[Access, ...] = Field(default=(), max_length=20)
+    """IAM roles for access to the Kubernetes API."""
     image: Image = Field(default_factory=Image)
     """What nodes boot from."""
     backup: Backup = Field(default_factory=Backup)

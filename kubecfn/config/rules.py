@@ -7,6 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
 
+from kubecfn.config.addons import addon_problems
+from kubecfn.config.contents_rules import contents_problems
+from kubecfn.config.flags import Component, refusals
+from kubecfn.config.found import domain_of, found_from
 from kubecfn.config.models import Config, ExistingVpc, Image, Network, Pool, SubnetRef, Volume
 from kubecfn.config.types import architecture_of, seconds
 from kubecfn.errors import Problem, WrongUseError
@@ -29,6 +33,9 @@ def problems_in(config: Config) -> list[Problem]:
         *_api(config),
         *_controllers(config),
         *_pools(config),
+        *_flags(config),
+        *addon_problems(config.addons, config.name, domain_of(config, found_from(config))),
+        *contents_problems(config),
         *_image(config.image, config),
         *_backup(config),
         *_artifacts(config),
@@ -42,6 +49,18 @@ def _versions(config: Config) -> Iterator[Problem]:
         choose(config.kubernetes, config.etcd)
     except WrongUseError as error:
         yield Problem("kubernetes", config.kubernetes, error.message.rstrip("."), error.remedy)
+
+
+def _flags(config: Config) -> Iterator[Problem]:
+    given: tuple[tuple[str, Component, dict[str, str]], ...] = (
+        ("controllers.api_server_flags", "kube-apiserver", config.controllers.api_server_flags),
+        ("kubelet_flags", "kubelet", config.kubelet_flags),
+    )
+    if next(_versions(config), None):
+        return  # which flags there are hangs on the version
+    for path, component, flags in given:
+        for flag, reason, remedy in refusals(config.kubernetes, component, flags):
+            yield Problem(f"{path}.{flag}", flags[flag], reason, remedy)
 
 
 def _dns(config: Config) -> Iterator[Problem]:

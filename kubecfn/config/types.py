@@ -169,6 +169,41 @@ LabelValue = Annotated[
         "is not a Kubernetes label value (63 of A-Z, a-z, 0-9, '-', '_', '.')",
     ),
 ]
+# Kubernetes: "Object Names and IDs", RFC 1123 label names.
+NamespaceName = Annotated[
+    str,
+    BeforeValidator(_no_bare_words),
+    _matching(
+        r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+        "must be 1 to 63 of a-z, 0-9 and '-', and neither start nor end with '-'",
+    ),
+]
+AccessName = Annotated[
+    str,
+    _matching(
+        r"[a-z]([a-z0-9]|-(?!-)){0,19}(?<!-)",
+        "must be 1 to 20 of a-z, 0-9 and single '-', start with a letter and not end with '-'",
+    ),
+]
+# IAM: "AWS JSON policy elements: Principal"; a wildcard would be everybody of an account, or of all of them.
+PrincipalArn = Annotated[
+    str,
+    _matching(
+        r"arn:aws(-us-gov|-cn)?:(iam::\d{12}:(root|(role|user)/[\w+=,.@/-]{1,576})|sts::\d{12}:assumed-role/[\w+=,.@-]{1,64}/[\w+=,.@-]{2,64})",
+        "is not the ARN of one role, user, role session or account",
+        "Write it as arn:aws:iam::123456789012:role/developers.",
+    ),
+]
+# Helm: "Charts", section "Charts and Versioning".
+ChartVersion = Annotated[
+    str,
+    BeforeValidator(_no_bare_words),
+    _matching(
+        r"v?\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?",
+        "is not one exact version of a chart (a range would render differently tomorrow)",
+        "Write it as 1.2.3.",
+    ),
+]
 
 
 def architecture_of(instance_type: str) -> str:
