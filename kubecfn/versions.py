@@ -50,6 +50,9 @@ class Release:
         containerd_majors: containerd majors this kubelet still talks to.
         cni_plugins: containernetworking/plugins release.
         cloud_provider: cloud-provider-aws (cloud controller manager) release.
+        images: what is pulled beside the images of Kubernetes' own and the cloud provider's release: name -> image.
+        charts: pod networks that their publishers ship as Helm charts: name -> chart.
+        flannel_plugin: flannel-io/cni-plugin release, a program that nodes have beside the CNI plugins.
         removed_flags: component -> flags that end the program when they are given.
     """
 
@@ -60,7 +63,30 @@ class Release:
     containerd_majors: tuple[int, ...]
     cni_plugins: Version
     cloud_provider: Version
+    images: Mapping[str, str]
+    charts: Mapping[str, PinnedChart]
+    flannel_plugin: str
     removed_flags: Mapping[str, tuple[str, ...]]
+
+    @property
+    def pause(self) -> str:
+        """Version of the image that holds a pod's namespaces."""
+        return self.images["pause"].rpartition(":")[2]
+
+
+@dataclass(frozen=True)
+class PinnedChart:
+    """A publisher's Helm chart at one release.
+
+    Attributes:
+        repository: where the publisher serves it.
+        name: of the chart in there.
+        version: its own.
+    """
+
+    repository: str
+    name: str
+    version: str
 
 
 @dataclass(frozen=True)
@@ -81,6 +107,42 @@ _FROM_1_35 = {**_FROM_1_33, "kubelet": ("--pod-infra-container-image",)}
 
 _ETCD_3_6 = Version(3, 6, 16)
 _CNI = Version(1, 9, 1)
+# flannel-io/flannel v0.28.10, Documentation/kube-flannel.yml, names this plugin.
+_FLANNEL_PLUGIN = "1.9.1-flannel3"
+_CSI = "public.ecr.aws/csi-components"
+# The same for every minor: none of these publishes by Kubernetes' minors.
+# metrics-server: README.md, "Compatibility Matrix": 0.9 from 1.34. aws-ebs-csi-driver v1.64.0: deploy/kubernetes/base.
+_IMAGES = {
+    "flannel": "ghcr.io/flannel-io/flannel:v0.28.10",
+    "metrics-server": "registry.k8s.io/metrics-server/metrics-server:v0.9.0",
+    "ebs-csi": "public.ecr.aws/ebs-csi-driver/aws-ebs-csi-driver:v1.64.0",
+    "csi-provisioner": f"{_CSI}/csi-provisioner:v6.3.0-eksbuild.4",
+    "csi-attacher": f"{_CSI}/csi-attacher:v4.12.0-eksbuild.5",
+    "csi-resizer": f"{_CSI}/csi-resizer:v2.2.1-eksbuild.3",
+    "csi-node-driver-registrar": f"{_CSI}/csi-node-driver-registrar:v2.17.0-eksbuild.5",
+    "livenessprobe": f"{_CSI}/livenessprobe:v2.19.0-eksbuild.5",
+}
+# cilium v1.20.2: Documentation/network/kubernetes/compatibility.rst: 1.33 to 1.36. amazon-vpc-cni-k8s v1.23.2: charts/aws-vpc-cni.
+_CHARTS = MappingProxyType(
+    {
+        "cilium": PinnedChart("https://helm.cilium.io", "cilium", "1.20.2"),
+        "vpc-cni": PinnedChart("https://aws.github.io/eks-charts", "aws-vpc-cni", "1.23.2"),
+    }
+)
+
+
+def _images(*, pause: str, coredns: str, autoscaler: str) -> Mapping[str, str]:
+    """Return a minor's images: pause and CoreDNS as its ``kubeadm config images list`` names them.
+
+    The autoscaler is released for each minor (kubernetes/autoscaler: "Releases": cluster-autoscaler-1.36.1).
+    """
+    own = {
+        "pause": f"registry.k8s.io/pause:{pause}",
+        "coredns": f"registry.k8s.io/coredns/coredns:v{coredns}",
+        "cluster-autoscaler": f"registry.k8s.io/autoscaling/cluster-autoscaler:v{autoscaler}",
+    }
+    return MappingProxyType(own | _IMAGES)
+
 
 RELEASES: Mapping[str, Release] = MappingProxyType(
     {
@@ -92,6 +154,9 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
             containerd_majors=(1, 2),
             cni_plugins=_CNI,
             cloud_provider=Version(1, 34, 3),
+            images=_images(pause="3.10.1", coredns="1.12.1", autoscaler="1.34.4"),
+            charts=_CHARTS,
+            flannel_plugin=_FLANNEL_PLUGIN,
             removed_flags=MappingProxyType(_FROM_1_33),
         ),
         "1.35": Release(
@@ -102,6 +167,9 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
             containerd_majors=(1, 2),
             cni_plugins=_CNI,
             cloud_provider=Version(1, 35, 0),
+            images=_images(pause="3.10.1", coredns="1.13.1", autoscaler="1.35.1"),
+            charts=_CHARTS,
+            flannel_plugin=_FLANNEL_PLUGIN,
             removed_flags=MappingProxyType(_FROM_1_35),
         ),
         "1.36": Release(
@@ -112,6 +180,9 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
             containerd_majors=(2,),
             cni_plugins=_CNI,
             cloud_provider=Version(1, 36, 1),
+            images=_images(pause="3.10.2", coredns="1.14.2", autoscaler="1.36.1"),
+            charts=_CHARTS,
+            flannel_plugin=_FLANNEL_PLUGIN,
             removed_flags=MappingProxyType(_FROM_1_35),
         ),
     }
