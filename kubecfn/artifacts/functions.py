@@ -12,8 +12,8 @@ from kubecfn.artifacts.sources import PACKAGE, data_root, read, tree
 
 # Every folder of lambdas/ with a handler.
 FUNCTIONS = ("controller_lifecycle", "etcd_backup", "etcd_discovery", "worker_lifecycle")
-# The part of this package that functions may import, beside each other's folders.
-SHARED = "kubecfn/etcd/"
+# The parts of this package that functions may import, beside each other's folders.
+SHARED = ("etcd", "kubernetes")
 
 
 def function_entries() -> dict[str, list[Entry]]:
@@ -24,7 +24,9 @@ def function_entries() -> dict[str, list[Entry]]:
         SyntaxError: a module is no Python that this interpreter knows.
     """
     sources = {entry.path: entry.data for entry in tree(data_root("lambdas"))}
-    sources |= {entry.path: entry.data for entry in tree(PACKAGE / "etcd", below=SHARED) if entry.path.endswith(".py")}
+    for part in SHARED:
+        shared = tree(PACKAGE / part, below=f"kubecfn/{part}/")
+        sources |= {entry.path: entry.data for entry in shared if entry.path.endswith(".py")}
     sources["kubecfn/__init__.py"] = read(PACKAGE / "__init__.py")
     imports = {path: tuple(_imported(path, data)) for path, data in sources.items() if path.endswith(".py")}
     return {

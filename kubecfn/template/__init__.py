@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from troposphere import Template
 
 from kubecfn.config import Config, Found
+from kubecfn.node.here import WORKER_ROLE_TAG
 from kubecfn.template.alarms import add_alarms
 from kubecfn.template.budgets import within_limits
 from kubecfn.template.cluster_functions import (
@@ -24,6 +25,7 @@ from kubecfn.template.launch_template import add_volume_keys
 from kubecfn.template.load_balancer import add_load_balancer
 from kubecfn.template.logs import add_log_group
 from kubecfn.template.network import add_network
+from kubecfn.template.node_role import add_worker_role
 from kubecfn.template.outputs import add_outputs
 from kubecfn.template.parameters import add_inputs
 from kubecfn.template.pools import add_pools
@@ -60,6 +62,10 @@ def build(config: Config, found: Found) -> Template:
         to_etcd = add_way_to_etcd(template, config, inputs, network=network, security=security, storage=storage)
         leaving = add_controller_lifecycle(template, config, inputs, storage, to_etcd)
         backups = add_etcd_backup(template, config, inputs, storage, to_etcd)
+        draining = add_worker_lifecycle(
+            template, config, inputs, storage, network=network, security=security, zone=zone, log=log
+        )
+        workers = add_worker_role(template, config, inputs, log)
         controllers = add_controllers(
             template,
             config,
@@ -70,10 +76,10 @@ def build(config: Config, found: Found) -> Template:
             log=log,
             storage=storage,
             volume_keys=keys,
+            roles={WORKER_ROLE_TAG: workers.arn} if workers else {},
             triggers=(*discovery, *leaving, *backups),
         )
         add_alarms(template, config, FUNCTIONS, controllers.ready)
-        draining = add_worker_lifecycle(template, config, inputs, storage)
         pools = add_pools(
             template,
             config,
@@ -83,7 +89,7 @@ def build(config: Config, found: Found) -> Template:
             controllers=controllers,
             log=log,
             volume_keys=keys,
-            triggers=draining,
+            triggers=draining.triggers,
         )
         add_outputs(
             template,

@@ -9,6 +9,7 @@ from awacs import autoscaling as may_scale
 from awacs import awslambda as may_lambda
 from awacs import cloudformation as may_cfn
 from awacs import cloudwatch as may_watch
+from awacs import kms as may_kms
 from awacs import s3 as may_s3
 from awacs.aws import Action, Allow, Condition, Statement, StringEquals
 from troposphere import GetAtt, Ref, StackName, Sub, Template
@@ -16,15 +17,16 @@ from troposphere import GetAtt, Ref, StackName, Sub, Template
 from kubecfn.config import Config
 from kubecfn.config.types import seconds
 from kubecfn.etcd.keys import DAILY, SNAPSHOTS, STATE
-from kubecfn.template.backup_rights import backup_rights
+from kubecfn.template.backup_rights import backup_rights, through_s3
 from kubecfn.template.dns import Zone
 from kubecfn.template.events import LAUNCHED, TERMINATED, TERMINATING, Trigger, add_trigger
 from kubecfn.template.functions import Function, Inside, add_function
+from kubecfn.template.logs import LogGroup
 from kubecfn.template.names import CONTROLLERS_GROUP, CONTROLLERS_HOOK, WORKERS_HOOK
 from kubecfn.template.network import Network
 from kubecfn.template.node_role import see_controllers, see_groups
 from kubecfn.template.parameters import Inputs, add_sha256
-from kubecfn.template.security_groups import SecurityGroups
+from kubecfn.template.security_groups import API_PORT, SecurityGroups
 from kubecfn.template.storage import Storage
 
 _RECORD_TTL = 30
@@ -171,21 +173,74 @@ def add_etcd_backup(
     return add_trigger(template, function.logical_id, arn, Trigger((), {}, "rate(5 minutes)"))
 
 
-def add_worker_lifecycle(template: Template, config: Config, inputs: Inputs, storage: Storage) -> tuple[str, ...]:
-    """Add the function that answers the pools' terminating hooks; nothing without pools."""
-    if not config.pools:
-        return ()
+@dataclass(frozen=True)
+class Draining:
+    """The function that lets workers leave.
+
+    Attributes:
+        triggers: logical ids after which its events arrive.
+        role_arn: whom the cluster's API lets drain; None without pools.
+    """
+
+    triggers: tuple[str, ...] = ()
+    role_arn: GetAtt | None = None
+
+
+def add_worker_lifecycle(
+    template: Template,
+    config: Config,
+    inputs: Inputs,
+    storage: Storage,
+    *,
+    network: Network,
+    security: SecurityGroups,
+    zone: Zone,
+    log: LogGroup,
+) -> Draining:
+    """Add the function that drains workers and answers the pools' terminating hooks; nothing without pools."""
+    if not config.pools or security.draining is None:
+        return Draining()
+    add_sha256(template, "KubernetesCaSha256", "the certificate by which a function knows the API server")
+    key = f"{config.name}/functions/kubernetes-ca-${{KubernetesCaSha256}}.json"
     function = Function(
         logical_id="WorkerLifecycle",
         folder="worker_lifecycle",
         purpose="Lets a worker leave when its pods have moved.",
         # CloudFormation names a group after stack and logical id, and every pool's logical id begins with Pool.
-        rights=[see_groups(), *_answer_hooks(Sub(f"{_GROUPS}-Pool*"))],
-        environment={"CLUSTER": config.name, "HOOK": WORKERS_HOOK, "STACK": StackName},
+        rights=[
+            see_groups(),
+            *_answer_hooks(Sub(f"{_GROUPS}-Pool*"), [may_scale.RecordLifecycleActionHeartbeat]),
+            *_read_artifact("ReadAuthority", key, inputs),
+            Statement(Sid="TellWhy", Effect=Allow, Action=log.write.Action, Resource=log.write.Resource),
+        ],
+        environment={
+            "CLUSTER": config.name,
+            "HOOK": WORKERS_HOOK,
+            "STACK": StackName,
+            "DOMAIN": zone.domain,
+            "API": Sub(f"https://api.${{Domain}}:{API_PORT}"),
+            "ARTIFACT_BUCKET": inputs.artifact_bucket,
+            "KUBERNETES_CA_KEY": Sub(key),
+            "NODE_LOG": log.name,
+            "BUDGET": f"{_LEAVING_BUDGET}",
+        },
+        # A spot instance's two minutes, and a little for what is said about them.
+        timeout=150,
+        vpc=Inside(network.private_subnets, security.draining, (*network.ready, *security.draining_rules)),
     )
     arn = add_function(template, config, inputs, storage, function)
-    trigger = Trigger((TERMINATING,), {"LifecycleHookName": [WORKERS_HOOK]}, "rate(1 minute)")
-    return add_trigger(template, function.logical_id, arn, trigger)
+    spot = any(pool.spot for pool in config.pools)
+    trigger = Trigger((TERMINATING,), {"LifecycleHookName": [WORKERS_HOOK]}, "rate(1 minute)", spot)
+    return Draining(add_trigger(template, function.logical_id, arn, trigger), GetAtt("WorkerLifecycleRole", "Arn"))
+
+
+def _read_artifact(sid: str, key: str, inputs: Inputs) -> list[Statement]:
+    """Return the right to read one artifact, whose key is a Sub text."""
+    where = Sub(f"arn:${{AWS::Partition}}:s3:::${{ArtifactBucket}}/{key}")
+    return [
+        Statement(Sid=sid, Effect=Allow, Action=[may_s3.GetObject], Resource=[where]),
+        through_s3("DecryptThroughS3", may_kms.Decrypt, [inputs.artifact_key_arn]),
+    ]
 
 
 def _answer_hooks(groups: Ref | Sub, more: Sequence[Action] = ()) -> list[Statement]:

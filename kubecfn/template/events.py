@@ -14,6 +14,8 @@ EVENTS_SERVICE = "events.amazonaws.com"
 TERMINATING = "EC2 Instance-terminate Lifecycle Action"
 LAUNCHED = "EC2 Instance Launch Successful"
 TERMINATED = "EC2 Instance Terminate Successful"
+# Amazon EC2 User Guide, "Spot Instance interruption notices": two minutes before, on a best-effort basis.
+INTERRUPTED = "EC2 Spot Instance Interruption Warning"
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,13 @@ class Trigger:
         detail_types: of events from aws.autoscaling; empty for a schedule alone.
         detail: what the event's detail must say.
         every: rate expression, ``rate(5 minutes)``.
+        spot: also by EC2's warnings that it takes spot instances back; of any in the region, since they name no group.
     """
 
     detail_types: tuple[str, ...]
     detail: Mapping[str, object]
     every: str
+    spot: bool = False
 
 
 def add_trigger(template: Template, function: str, arn: GetAtt, trigger: Trigger) -> tuple[str, ...]:
@@ -42,6 +46,9 @@ def add_trigger(template: Template, function: str, arn: GetAtt, trigger: Trigger
             "detail": dict(trigger.detail),
         }
         rules.append(events.Rule(f"{function}Rule", Description="Events", EventPattern=pattern, Targets=targets))
+    if trigger.spot:
+        warning = {"source": ["aws.ec2"], "detail-type": [INTERRUPTED]}
+        rules.append(events.Rule(f"{function}SpotRule", Description="Spot", EventPattern=warning, Targets=targets))
     why = "In case an event is lost" if rules else "All that invokes it"
     rules.append(events.Rule(f"{function}Schedule", Description=why, ScheduleExpression=trigger.every, Targets=targets))
     return tuple(_permit(template, function, template.add_resource(rule)) for rule in rules)

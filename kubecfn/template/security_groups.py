@@ -19,11 +19,13 @@ _API = "ApiSecurityGroup"
 _CONTROLLERS = "ControllerSecurityGroup"
 _WORKERS = "WorkerSecurityGroup"
 _FUNCTIONS = "EtcdFunctionsSecurityGroup"
+_DRAINING = "WorkerFunctionSecurityGroup"
 _GROUPS = {
     _API: ("Load balancer of the Kubernetes API", "api"),
     _CONTROLLERS: ("Controllers", "controllers"),
     _WORKERS: ("Workers of every pool", "workers"),
     _FUNCTIONS: ("Functions that ask etcd", "etcd-functions"),
+    _DRAINING: ("Function that drains workers", "worker-function"),
 }
 
 
@@ -64,6 +66,9 @@ _WITH_WORKERS = (
     Rule("WorkersFromControllers", _WORKERS, _CONTROLLERS, _ALL, -1, -1, "Kubelets, webhooks and pods on workers."),
     Rule("WorkersFromWorkers", _WORKERS, _WORKERS, _ALL, -1, -1, "Pods reach pods."),
 )
+_DRAINS_WORKERS = (
+    Rule("ApiFromFunction", _API, _DRAINING, "tcp", API_PORT, API_PORT, "Workers are drained through the API."),
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,8 @@ class SecurityGroups:
         controller_rules: logical ids of the rules among controllers, the load balancer and functions.
         worker_rules: logical ids of the rules from and to workers.
         function_rules: logical ids of the rules from functions.
+        draining: that of the function that drains workers; None without pools.
+        draining_rules: logical ids of the rules from it.
     """
 
     api: GetAtt
@@ -87,16 +94,19 @@ class SecurityGroups:
     controller_rules: tuple[str, ...]
     worker_rules: tuple[str, ...]
     function_rules: tuple[str, ...]
+    draining: GetAtt | None
+    draining_rules: tuple[str, ...]
 
 
 def add_security_groups(template: Template, config: Config, network: Network) -> SecurityGroups:
     """Add the groups first and the rules between them after, since they name each other."""
-    names = (_API, _CONTROLLERS, *((_WORKERS,) if config.pools else ()), _FUNCTIONS)
+    names = (_API, _CONTROLLERS, *((_WORKERS, _DRAINING) if config.pools else ()), _FUNCTIONS)
     for name in names:
         _add_group(template, config, network, name)
     _add_outside_rules(template, config, network)
     among = [_add_rule(template, rule) for rule in _AMONG_CONTROLLERS]
     workers = [_add_rule(template, rule) for rule in _WITH_WORKERS if config.pools]
+    draining = [_add_rule(template, rule) for rule in _DRAINS_WORKERS if config.pools]
     return SecurityGroups(
         api=GetAtt(_API, "GroupId"),
         controllers=GetAtt(_CONTROLLERS, "GroupId"),
@@ -105,6 +115,8 @@ def add_security_groups(template: Template, config: Config, network: Network) ->
         controller_rules=tuple(among),
         worker_rules=tuple(workers),
         function_rules=tuple(rule.name for rule in _AMONG_CONTROLLERS if rule.source == _FUNCTIONS),
+        draining=GetAtt(_DRAINING, "GroupId") if config.pools else None,
+        draining_rules=tuple(draining),
     )
 
 

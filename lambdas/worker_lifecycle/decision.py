@@ -1,22 +1,114 @@
 """May this worker leave? Nothing here reads a clock or the network.
 
-1. A stack that is deleted, whose creation is rolled back, or that is gone takes its workers with it: continue at once.
-2. Nothing runs on workers yet that would have to be drained: continue.
+1. A stack that is deleted, whose creation is rolled back, or that is gone takes its workers with it: continue at once
+   (`hooks.leaving.is_going`; nothing here is asked).
+2. Without a node in the cluster nothing runs there: continue.
+3. An API server that cannot be asked is waited for. Workers hold nothing that only they have: when the budget is over,
+   they go all the same, and that is said.
+4. A node takes no new pods from the moment it is seen; those that are there are asked to leave as `drain.plan` says.
+5. Who may not leave now is asked again, until the budget is over; then the worker goes with it, and that is said.
+6. A kubelet that is silent ends no pod any more: nobody waits for it longer than `SILENT` seconds.
+7. The node's object is deleted only when the node is empty: deleting it says that its pods have ended, and where one of
+   them still runs it would run twice (Kubernetes: "Nodes", section "Management"; "Force Delete StatefulSet Pods").
 """
 
 from __future__ import annotations
 
-from hooks.leaving import Answer, Leaving, Verdict, is_going
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from .drain import Plan, Pod, plan
+
+SILENT = 120.0
+_NAMED = 5
 
 
-def decide(one: Leaving, stack_status: str) -> Verdict:
-    """Return the answer to the hook of a worker that is to leave.
+@dataclass(frozen=True)
+class Sight:
+    """One look at a worker that is to leave.
+
+    Attributes:
+        instance: its id, which is its node's name.
+        seconds: since it was first seen to be leaving.
+        budget: seconds that its pods have.
+        silence: why the API server could not be asked; empty when it was.
+        there: the cluster has a node of that name.
+        speaks: its kubelet tells the API server that it is well.
+        pods: what runs there.
+    """
+
+    instance: str
+    seconds: float = 0.0
+    budget: float = 900.0
+    silence: str = ""
+    there: bool = True
+    speaks: bool = True
+    pods: tuple[Pod, ...] = ()
+
+
+class Do(Enum):
+    """What is to be done about one worker."""
+
+    LET_GO = "let-go"
+    FORGET = "forget"
+    EVICT = "evict"
+    GIVE_UP = "give-up"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do, and why.
+
+    Attributes:
+        plan: of `EVICT` and `GIVE_UP`, the pods it is about.
+        loud: a person should hear of it.
+    """
+
+    do: Do
+    reason: str
+    plan: Plan = field(default_factory=lambda: Plan((), ()))
+    loud: bool = False
+
+
+def decide(sight: Sight) -> Step:
+    """Return what to do about a worker of a stack that lives."""
+    if sight.silence:
+        return _unseen(sight)
+    if not sight.there:
+        return Step(Do.LET_GO, f"the cluster has no node {sight.instance}: nothing runs there")
+    made = plan(sight.pods)
+    if made.empty:
+        return Step(Do.FORGET, "nothing is left on it that could move")
+    if sight.seconds >= sight.budget:
+        return Step(Do.GIVE_UP, f"after {sight.budget:.0f} s it goes with", made, loud=True)
+    if not sight.speaks and sight.seconds >= min(SILENT, sight.budget):
+        return Step(Do.GIVE_UP, "its kubelet is silent and ends no pod any more; it goes with", made, loud=True)
+    return Step(Do.EVICT, f"{len(made.evict)} pods are asked to leave, {len(made.awaited)} are on the way", made)
+
+
+def _unseen(sight: Sight) -> Step:
+    if sight.seconds < sight.budget:
+        return Step(Do.WAIT, f"the API server cannot be asked: {sight.silence}")
+    reason = f"it goes undrained: for {sight.budget:.0f} s the API server could not be asked: {sight.silence}"
+    return Step(Do.LET_GO, reason, loud=True)
+
+
+def told(pods: Sequence[Pod], refused: Mapping[str, str]) -> str:
+    """Return pods with what keeps each of them, those first about which somebody can do something.
 
     Args:
-        one: the worker.
-        stack_status: of the cluster's stack; empty when it no longer exists.
+        pods: that are still there.
+        refused: why a pod was not let go, by its name with namespace.
     """
-    going = is_going(stack_status)
-    if going:
-        return Verdict(Answer.CONTINUE, f"{going}: {one.instance} goes with it")
-    return Verdict(Answer.CONTINUE, f"{one.instance} runs nothing that has to be drained first")
+    ranked = sorted(pods, key=lambda pod: (str(pod) not in refused, not pod.held, str(pod)))
+    words = [f"{pod} ({refused.get(str(pod)) or _on_the_way(pod)})" for pod in ranked[:_NAMED]]
+    more = len(ranked) - _NAMED
+    return ", ".join([*words, *([f"and {more} more"] if more > 0 else [])])
+
+
+def _on_the_way(pod: Pod) -> str:
+    if pod.leaving and pod.held:
+        return f"its finalizers keep it: {', '.join(pod.held)}"
+    return "it was asked to end and has not" if pod.leaving else "it was not asked before"

@@ -30,6 +30,8 @@ class Pod:
         stays: it is left alone.
         leaving: it is being deleted.
         critical: the cluster needs it more than others.
+        managed: something makes it again elsewhere.
+        held: the finalizers that keep it from being deleted.
     """
 
     namespace: str
@@ -37,6 +39,8 @@ class Pod:
     stays: bool
     leaving: bool
     critical: bool
+    managed: bool = True
+    held: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """As kubectl names it."""
@@ -67,6 +71,8 @@ def read(told: Mapping[str, Any]) -> Pod:
         stays=mirror or "DaemonSet" in owners or status.get("phase") in _ENDED,
         leaving="deletionTimestamp" in about,
         critical=int(spec.get("priority") or 0) >= CRITICAL,
+        managed=bool(owners),
+        held=tuple(about.get("finalizers", ())),
     )
 
 
