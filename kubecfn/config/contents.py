@@ -42,7 +42,7 @@ FlagValue = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"type": ["
 
 
 class Namespace(Part):
-    """A namespace that the cluster shall have; it goes, with all that is in it, when it goes from here."""
+    """A namespace that the cluster shall have; taken out, it is deleted, unless somebody else keeps objects in it."""
 
     name: NamespaceName
     """Unique in the cluster."""

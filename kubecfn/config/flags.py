@@ -44,20 +44,20 @@ _API_SERVER = """
     kubelet-preferred-address-types kubelet-timeout kubernetes-service-node-port lease-reuse-duration-seconds
     livez-grace-period log-flush-frequency log-json-info-buffer-size log-json-split-stream
     log-text-info-buffer-size log-text-split-stream logging-format max-connection-bytes-per-sec
-    max-mutating-requests-inflight max-requests-inflight min-compatibility-version min-request-timeout
-    oidc-ca-file oidc-client-id oidc-groups-claim oidc-groups-prefix oidc-issuer-url oidc-required-claim
-    oidc-signing-algs oidc-username-claim oidc-username-prefix peer-advertise-ip peer-advertise-port
-    peer-ca-file permit-address-sharing permit-port-sharing profiling proxy-client-cert-file
-    proxy-client-key-file request-timeout requestheader-allowed-names requestheader-client-ca-file
-    requestheader-extra-headers-prefix requestheader-group-headers requestheader-uid-headers
-    requestheader-username-headers runtime-config runtime-config-emulation-forward-compatible secure-port
-    service-account-extend-token-expiration service-account-issuer service-account-jwks-uri
-    service-account-key-file service-account-lookup service-account-max-token-expiration
-    service-account-signing-endpoint service-account-signing-key-file service-cluster-ip-range
-    service-node-port-range show-hidden-metrics-for-version shutdown-delay-duration shutdown-send-retry-after
-    shutdown-watch-termination-grace-period storage-backend storage-initialization-timeout storage-media-type
-    strict-transport-security-directives tls-cert-file tls-cipher-suites tls-min-version tls-private-key-file
-    tls-sni-cert-key token-auth-file tracing-config-file v vmodule watch-cache watch-cache-sizes
+    max-mutating-requests-inflight max-requests-inflight min-request-timeout oidc-ca-file oidc-client-id
+    oidc-groups-claim oidc-groups-prefix oidc-issuer-url oidc-required-claim oidc-signing-algs
+    oidc-username-claim oidc-username-prefix peer-advertise-ip peer-advertise-port peer-ca-file
+    permit-address-sharing permit-port-sharing profiling proxy-client-cert-file proxy-client-key-file
+    request-timeout requestheader-allowed-names requestheader-client-ca-file requestheader-extra-headers-prefix
+    requestheader-group-headers requestheader-uid-headers requestheader-username-headers runtime-config
+    runtime-config-emulation-forward-compatible secure-port service-account-extend-token-expiration
+    service-account-issuer service-account-jwks-uri service-account-key-file service-account-lookup
+    service-account-max-token-expiration service-account-signing-endpoint service-account-signing-key-file
+    service-cluster-ip-range service-node-port-range show-hidden-metrics-for-version shutdown-delay-duration
+    shutdown-send-retry-after shutdown-watch-termination-grace-period storage-backend
+    storage-initialization-timeout storage-media-type strict-transport-security-directives tls-cert-file
+    tls-cipher-suites tls-min-version tls-private-key-file tls-sni-cert-key token-auth-file tracing-config-file
+    v vmodule watch-cache watch-cache-sizes
 """
 _KUBELET = """
     address allowed-unsafe-sysctls anonymous-auth application-metrics-count-limit authentication-token-webhook
@@ -95,7 +95,12 @@ _EVERY_MINOR = MappingProxyType(
     {"kube-apiserver": frozenset(_API_SERVER.split()), "kubelet": frozenset(_KUBELET.split())}
 )
 # What only some minors know.
-_SOME_MINORS = MappingProxyType({"kube-apiserver": {"tls-curve-preferences": ("1.36",)}, "kubelet": {}})
+_SOME_MINORS = MappingProxyType(
+    {
+        "kube-apiserver": {"min-compatibility-version": ("1.35", "1.36"), "tls-curve-preferences": ("1.36",)},
+        "kubelet": {"pod-infra-container-image": ("1.34",)},
+    }
+)
 # What kubecfn sets, directly or through kubeadm and the kubelet's configuration file, and what would undo its safety.
 _OURS = MappingProxyType(
     {
