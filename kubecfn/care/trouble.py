@@ -20,7 +20,7 @@ from kubecfn.errors import AwsError
 
 LOOK_BACK = timedelta(hours=24)
 NODES = "nodes"
-FUNCTIONS = ("controller-lifecycle", "etcd-backup", "etcd-discovery")
+FUNCTIONS = ("controller-lifecycle", "etcd-backup", "etcd-discovery", "worker-lifecycle")
 _MOST_NODE_LINES = 5
 _MOST_PAGES = 5
 _LONGEST = 300

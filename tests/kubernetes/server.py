@@ -15,10 +15,11 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from cryptography import x509
@@ -51,11 +52,12 @@ def folder(minor: str) -> Path:
 
 
 @contextmanager
-def running(minor: str = "") -> Iterator[ApiServer]:
+def running(minor: str = "", flags: Mapping[str, object] | None = None) -> Iterator[ApiServer]:
     """Run one; skips the test where the programs are not built, and fails it in CI.
 
     Args:
         minor: e.g. ``1.36``; the newest that is built by default.
+        flags: further ones, without their dashes.
     """
     minor = minor or minors()[0]
     built = folder(minor)
@@ -64,7 +66,7 @@ def running(minor: str = "") -> Iterator[ApiServer]:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     with tempfile.TemporaryDirectory(prefix="kubecfn-api-") as room, EtcdCluster(Path(room, "etcd")) as etcd:
         etcd.found("i-etcd")
-        server = ApiServer(minor, built, Path(room), etcd)
+        server = ApiServer(minor, built, Path(room), etcd, flags or {})
         try:
             server.start()
             server.ready()
@@ -86,8 +88,11 @@ class ApiServer:
         admin: a client who may do everything.
     """
 
-    def __init__(self, minor: str, built: Path, room: Path, etcd: EtcdCluster) -> None:
+    def __init__(
+        self, minor: str, built: Path, room: Path, etcd: EtcdCluster, flags: Mapping[str, object] = MappingProxyType({})
+    ) -> None:
         self.minor, self.programs, self.folder, self._etcd = minor, built, room, etcd
+        self._more = flags
         self.kubectl = built / "kubectl"
         # An address of its own beside etcd's, so that several live side by side.
         self.address = f"{etcd.network}.200"
@@ -254,6 +259,7 @@ users:
             "service-cluster-ip-range": "10.96.0.0/16",
             "allow-privileged": "true",
             "profiling": "false",
+            **self._more,
         }
 
     def _file(self, name: str, data: bytes) -> Path:
