@@ -11,21 +11,59 @@ from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "kubecfn-rehearsal-"
+_PLAIN = ("systemd", "unified", "freezer")
+_LIMITS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "blkio", "pids")
+_CPUS = ("cpuset.cpus", "cpuset.mems")
 
 
-def hierarchies() -> tuple[Path, ...]:
-    """Return the mounted hierarchies in which an instance gets a group."""
+def hierarchies(*, limits: bool = False) -> tuple[Path, ...]:
+    """Return the folders in which an instance gets a group, one of each mounted hierarchy that is used.
+
+    Args:
+        limits: those too by which a kubelet limits its pods.
+    """
     if (ROOT / "cgroup.controllers").exists():
         return (ROOT,)
-    return tuple(path for name in ("systemd", "unified", "freezer") if (path := ROOT / name).is_dir())
+    plain = tuple(path for name in _PLAIN if (path := ROOT / name).is_dir())
+    return plain + (_limits() if limits else ())
 
 
-def make(name: str) -> tuple[Path, ...]:
-    """Make an instance's groups; who writes its process id into their ``cgroup.procs`` is in them."""
-    made = tuple(path / f"{PREFIX}{name}" for path in hierarchies())
+def _limits() -> tuple[Path, ...]:
+    """Return where this process is in each hierarchy that counts or limits: whoever limits it limits its instances too."""
+    own = {}
+    for line in Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines():
+        _, names, path = line.split(":", 2)
+        own.update(dict.fromkeys(names.split(","), path))
+    # Two names may be one hierarchy: "cpu" then leads to "cpu,cpuacct".
+    found = (path / own.get(path.name, "/").lstrip("/") for name in _LIMITS if (path := ROOT / name).is_dir())
+    return tuple(dict.fromkeys(path.resolve() for path in found))
+
+
+def make(name: str, *, limits: bool = False) -> tuple[Path, ...]:
+    """Make an instance's groups; who writes its process id into their ``cgroup.procs`` is in them.
+
+    Args:
+        name: of the instance in its run.
+        limits: it will limit what runs in it.
+    """
+    above = hierarchies(limits=limits)
+    if limits and above == (ROOT,):
+        _hand_down(ROOT)
+    made = tuple(path / f"{PREFIX}{name}" for path in above)
     for path in made:
         path.mkdir(exist_ok=True)
+        for given in _CPUS:
+            # An empty set takes no process, and a new group's is empty.
+            if (path / given).exists() and not (path / given).read_text(encoding="ascii").strip():
+                (path / given).write_text((path.parent / given).read_text(encoding="ascii"))
     return made
+
+
+def _hand_down(group: Path) -> None:
+    """Let the groups below a version 2 group limit too: its own controllers are theirs only when it says so."""
+    for one in (group / "cgroup.controllers").read_text(encoding="ascii").split():
+        with contextlib.suppress(OSError):
+            (group / "cgroup.subtree_control").write_text(f"+{one}")
 
 
 def freeze(name: str, *, frozen: bool) -> None:
@@ -40,7 +78,7 @@ def freeze(name: str, *, frozen: bool) -> None:
 def remove(name: str) -> list[str]:
     """Remove an instance's groups, or those of every instance of a run that is over (``RUN-*``); return what stays."""
     stays = []
-    for hierarchy in hierarchies():
+    for hierarchy in hierarchies(limits=True):
         for group in hierarchy.glob(f"{PREFIX}{name}"):
             for path in sorted(group.rglob("*"), key=lambda each: -len(each.parts)):
                 if path.is_dir():

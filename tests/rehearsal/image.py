@@ -5,9 +5,7 @@ Two layers: the distribution, which takes minutes to make, and the image upon it
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -17,9 +15,14 @@ from pathlib import Path
 from kubecfn.errors import KubecfnError
 from kubecfn.local import programs
 
+from .kept import digest, once
+from .kubernetes import layer
+
 SUITE = "bookworm"
 # What the units, the agent and whoever looks inside call; and with what a disk is slowed and a clock set wrong.
 PACKAGES = "systemd,systemd-sysv,dbus,python3,openssl,iproute2,ca-certificates,procps,strace,tcc"
+# And what a Kubernetes node calls (kubeadm's preflight checks, the kubelet, containerd).
+PACKAGES += ",runc,iptables,nftables,conntrack,ethtool,socat,kmod,mount"
 PYTHON = "usr/local/lib/python3.11/dist-packages"
 # boto3 and all it needs, each plain Python: copied from the environment whose versions the lock file pins.
 WHEELS = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
@@ -36,31 +39,39 @@ class Image:
 
     Attributes:
         layers: folders, the upper ones first.
+        store: what containerd's store begins with; None where there are no containers.
     """
 
     layers: tuple[Path, ...]
+    store: Path | None = None
 
 
-def image(build: Path, etcd: str, report: Callable[[str], None] = lambda _: None) -> Image:
-    """Return the image with one etcd release, making what is not there yet.
+def image(build: Path, etcd: str, report: Callable[[str], None] = lambda _: None, *, kubernetes: str = "") -> Image:
+    """Return the image with one etcd release, and a Kubernetes minor where one is named, making what is not there yet.
 
     Args:
         build: the project's build folder.
         etcd: a release that the project pins, e.g. ``3.6.16``.
         report: is told what takes long.
+        kubernetes: a minor, e.g. ``1.36``; empty for instances that run etcd alone.
 
     Raises:
         KubecfnError: the programs cannot be built, or the distribution cannot be had.
     """
     kept = build / "rehearsal"
-    return Image((_baked(kept, programs.etcd(etcd, report), etcd), distribution(kept)))
+    root = distribution(kept)
+    layers = (_baked(kept, programs.etcd(etcd, report), etcd), root)
+    if not kubernetes:
+        return Image(layers)
+    made = layer.node(kept, kubernetes, root, report)
+    return Image((made.layer, *layers), made.store)
 
 
 def distribution(kept: Path) -> Path:
     """Return the distribution's root, made by debootstrap the first time: one to two minutes."""
     packages = " ".join(f"{name} {importlib.metadata.version(name)}" for name in WHEELS)
     recipe = f"{SUITE} minbase {PACKAGES} {packages} {UNWANTED} {(FILES / CLOCK / 'clock.c').read_text()}"
-    return _once(kept / f"root-{_hash(recipe)}", _debootstrap)
+    return once(kept / f"root-{digest(recipe)}", _debootstrap)
 
 
 def _baked(kept: Path, built: Path, etcd: str) -> Path:
@@ -79,7 +90,7 @@ def _baked(kept: Path, built: Path, etcd: str) -> Path:
     files = sorted(path for path in FILES.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     recipe = "".join(f"{path.relative_to(FILES)} {path.read_text(encoding='utf-8')}" for path in files)
     recipe += "".join(f"{name} {(built / name).stat().st_mtime_ns}" for name in programs.ETCD)
-    return _once(kept / f"image-{etcd}-{_hash(recipe)}", bake)
+    return once(kept / f"image-{etcd}-{digest(recipe)}", bake)
 
 
 def _copy_packages(target: Path) -> None:
@@ -90,26 +101,6 @@ def _copy_packages(target: Path) -> None:
                 continue
             (target / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(found.locate_file(file), target / file)
-
-
-def _once(target: Path, make: Callable[[Path], None]) -> Path:
-    """Make a folder whole or not at all; one that is there is taken as it is."""
-    if target.exists():
-        return target
-    half = target.with_name(f"{target.name}.half-{os.getpid()}")
-    shutil.rmtree(half, ignore_errors=True)
-    half.mkdir(parents=True)
-    try:
-        make(half)
-        half.chmod(0o755)
-        half.rename(target)
-    except BaseException:
-        shutil.rmtree(half, ignore_errors=True)
-        raise
-    for older in target.parent.glob(f"{target.name.rsplit('-', 1)[0]}-*"):
-        if older != target and ".half-" not in older.name:
-            shutil.rmtree(older, ignore_errors=True)
-    return target
 
 
 def _debootstrap(target: Path) -> None:
@@ -150,7 +141,3 @@ def mirror() -> str:
     raise KubecfnError(
         f"apt knows no source of Debian {SUITE}.", remedy="Add one to /etc/apt/sources.list.d and run apt-get update."
     )
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -24,6 +24,7 @@ from kubecfn.local.world import World
 from . import groups
 from .hub import Hub
 from .image import Image
+from .kubernetes import machine as containers
 from .metadata import Metadata
 
 # Where AWS is when it has a name: then whoever has no DNS has no AWS. One without a dot, and the bucket in the path:
@@ -40,6 +41,7 @@ class _Machine:
 
     Attributes:
         name: of its cable, namespace and control groups: at most 15 bytes, as the kernel allows.
+        node: it runs containers.
         folder: ``upper`` (what it wrote), ``work``, ``root`` (all layers, while it is on), ``console``, ``volume``.
         nspawn: None while it is off.
     """
@@ -49,6 +51,7 @@ class _Machine:
     name: str
     folder: Path
     layers: tuple[Path, ...]
+    node: bool = False
     nspawn: subprocess.Popen[bytes] | None = None
     booted: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -110,9 +113,12 @@ class NspawnMachines:
             (folder / name).mkdir(parents=True)
         imds = Imds(instance, world, target_state)
         name = f"i{instance.id[-12:]}"
-        machine = _Machine(instance, imds, name, folder, self._image(instance.image_id).layers)
+        image = self._image(instance.image_id)
+        machine = _Machine(instance, imds, name, folder, image.layers, node=image.store is not None)
         self._machines[instance.id] = machine
         self._configure(machine, world.endpoint())
+        if image.store:
+            containers.lay(machine.folder, image.store)
         if self._volume:
             _make_volume(machine.volume, self._volume)
         self.prepare(instance.id, folder / "upper")
@@ -242,6 +248,8 @@ class NspawnMachines:
             (etc / "aws-paths").write_text(_PATHS)
             given["AWS_ENDPOINT_URL"] = endpoint.replace(self._hub.gate, AWS)
             given["AWS_CONFIG_FILE"] = "/etc/aws-paths"
+        # An image without Kubernetes' programs is of a rehearsal of etcd alone.
+        given |= containers.configure(etc) if machine.node else {"KUBECFN_ONLY": "etcd"}
         lines = "".join(f'DefaultEnvironment="{name}={value}"\n' for name, value in given.items())
         (etc / "systemd/system.conf.d/10-aws.conf").write_text(f"[Manager]\n{lines}")
         (machine.folder / "upper/var/log/journal").mkdir(parents=True)
@@ -254,7 +262,9 @@ class NspawnMachines:
             subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(root)], check=True)
             namespace = self._hub.plug(machine.name, instance.private_ip, instance.mac)
             self._metadata.serve(instance.private_ip, machine.imds)
-            joins = " && ".join(f"echo $$ > {path}/cgroup.procs" for path in groups.make(self._group(machine)))
+            joins = " && ".join(
+                f"echo $$ > {path}/cgroup.procs" for path in groups.make(self._group(machine), limits=machine.node)
+            )
             command = _nspawn(machine, namespace)
             with (machine.folder / "console").open("ab") as console:
                 machine.booted = time.monotonic()
@@ -264,6 +274,7 @@ class NspawnMachines:
                     stdout=console,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    env={**os.environ, **(containers.NSPAWN_ENVIRONMENT if machine.node else {})},
                 )
 
     def _power_off(self, machine: _Machine) -> None:
@@ -292,6 +303,8 @@ class NspawnMachines:
             subprocess.run(["umount", "--lazy", str(machine.volume)], check=False, capture_output=True)
             machine.volume.with_suffix(".ext4").unlink(missing_ok=True)
         shutil.rmtree(machine.folder / "upper/var/lib", ignore_errors=True)
+        if machine.node:
+            containers.scrap(machine.folder)
 
 
 def _make_volume(target: Path, size: int) -> None:
@@ -324,6 +337,7 @@ def _nspawn(machine: _Machine, namespace: str) -> list[str]:
         # Not "pipe": without a terminal there is no /dev/console, and what units write on it is lost.
         "--console=read-only",
         *([f"--bind={machine.volume}:/var/lib/etcd"] if machine.volume.exists() else []),
+        *(containers.nspawn(machine.folder) if machine.node else ()),
     ]
 
 

@@ -131,6 +131,11 @@ def cloud_provider(kubernetes_line: str) -> Recipe:
     )
 
 
+def pause() -> Recipe:
+    """Return the recipe of what holds a pod's namespaces; its source lies here."""
+    return Recipe("pause", "1", _HERE / "pause", {"pause": "kubecfn/pause"}, (("pause", "-v"), "pause 1\n"))
+
+
 def helm() -> Recipe:
     """Return the recipe of Helm, which renders charts on the operator's machine."""
     stamp = f"{_HELM}/internal/version.version"

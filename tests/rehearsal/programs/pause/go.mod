@@ -1,0 +1,3 @@
+module kubecfn/pause
+
+go 1.24
