@@ -86,6 +86,8 @@ def _plain(annotation: Any, metadata: Iterable[Any]) -> str:
     """Say what a type without parameters accepts."""
     if isinstance(annotation, type) and issubclass(annotation, Part):
         return "a section (see below)"
+    if annotation is Any:
+        return "anything"
     if annotation is bool:
         return "`true`, `false`"
     if annotation is int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -95,7 +95,7 @@ _EVERY_MINOR = MappingProxyType(
     {"kube-apiserver": frozenset(_API_SERVER.split()), "kubelet": frozenset(_KUBELET.split())}
 )
 # What only some minors know.
-_SOME_MINORS = MappingProxyType(
+_SOME_MINORS: Mapping[Component, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "kube-apiserver": {"min-compatibility-version": ("1.35", "1.36"), "tls-curve-preferences": ("1.36",)},
         "kubelet": {"pod-infra-container-image": ("1.34",)},
