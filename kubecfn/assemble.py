@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from kubecfn.artifacts import Artifact, NodeFacts, controller_bundle, etcd_client, lambda_zips, worker_bundle
+from kubecfn.artifacts.authority import kubernetes_authority
 from kubecfn.cluster_keys import known_domain
 from kubecfn.config import Config, Found
 from kubecfn.config.types import seconds
 from kubecfn.deploy.workspace import write_file
 from kubecfn.errors import KubecfnError
+from kubecfn.node.documents import AUTHORITY, ENCRYPTION_KEY, controller_documents, worker_documents
+from kubecfn.node.facts import Cluster
 from kubecfn.template import build
 from kubecfn.template.budgets import Budget, budgets, refuse_over_budget
 from kubecfn.template.emit import emit_dict
 from kubecfn.template.rules import check
 from kubecfn.template.values import values as parameter_values
-from kubecfn.versions import choose
+from kubecfn.versions import choose, release_of
 
 # What `kubecfn apply` adds to the configuration's own tags: kubecfn:cluster.
 OWN_STACK_TAGS = 1
@@ -90,13 +93,35 @@ def artifacts(config: Config, found: Found, keys: Path) -> tuple[Artifact, ...]:
 
     versions = choose(config.kubernetes, config.etcd)
     every = seconds(config.backup.every)
-    facts = NodeFacts(config.name, known_domain(config, found), str(versions.kubernetes), str(versions.etcd), every)
+    domain = known_domain(config, found)
+    facts = NodeFacts(config.name, domain, str(versions.kubernetes), str(versions.etcd), every)
     client = pki.lambda_client(keys)
+    controllers, workers = pki.bundle_files(keys, "controller"), pki.bundle_files(keys, "worker")
+    cluster = node_cluster(config, domain)
+    authority = workers[AUTHORITY.lstrip("/")].data
+    key = controllers[ENCRYPTION_KEY.lstrip("/")].data
+    told = controller_documents(cluster, authority, key, (), ())
     return (
-        controller_bundle(facts, pki.bundle_files(keys, "controller")),
-        worker_bundle(facts, pki.bundle_files(keys, "worker")),
+        controller_bundle(facts, controllers, told),
+        worker_bundle(facts, workers, worker_documents(cluster, authority)),
         etcd_client(client.authority.data, client.certificate.data, client.key.data),
+        kubernetes_authority(authority),
         *lambda_zips(),
+    )
+
+
+def node_cluster(config: Config, domain: str) -> Cluster:
+    """Return the cluster as its nodes' documents need it."""
+    versions = choose(config.kubernetes, config.etcd)
+    return Cluster(
+        name=config.name,
+        domain=domain,
+        region=config.region,
+        kubernetes=versions.kubernetes,
+        release=release_of(config.kubernetes),
+        pod_cidr=config.network.pod_cidr,
+        service_cidr=config.network.service_cidr,
+        extra_sans=config.api.extra_sans,
     )
 
 

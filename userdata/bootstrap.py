@@ -53,10 +53,9 @@ try:
     tar.extractall(ROOT + "/")
     step = "start-agent"
     agent = f"{ROOT}/usr/local/bin/kubecfn-agent"
-    os.execl(agent, agent, "start", json.dumps(dict(region=REGION, signal=signal, log=log)))
+    os.execl(agent, agent, "start", json.dumps(dict(region=REGION, signal=signal, log=log)), """${Pool}""")
 except Exception as e:
-    at = time.strftime("%FT%TZ", time.gmtime())
-    line = json.dumps(dict(instance=me, step=step, reason=str(e), at=at))
+    line = json.dumps(dict(instance=me, step=step, reason=str(e), at=time.strftime("%FT%TZ", time.gmtime())))
     WAIT /= 4
     for call in (
         ("logs", "create_log_stream", log),

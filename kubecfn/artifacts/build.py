@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 from kubecfn.artifacts.archive import Entry, tar_gz, zipped
@@ -17,6 +18,10 @@ Kind = Literal["controller", "worker", "lambda", "client"]
 
 NODE_LIBRARY = "usr/local/lib/kubecfn/"
 NODE_FACTS = "etc/kubecfn/node.json"
+# The packages of this one that also run on nodes, and which of their modules; all where none is named.
+ON_NODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"etcd": (), "kubernetes": (), "node": ("__init__.py", "here.py", "approval.py")}
+)
 _ENDINGS = {"lambda": "zip", "client": "json"}
 # Where each kind lies below the cluster's name; a bundle lies in its role's folder, which only that role may read.
 _FOLDERS = {"lambda": "lambdas", "client": "functions"}
@@ -93,34 +98,40 @@ def bundle_parameter(role: Role) -> str:
     return f"{role.title()}BundleSha256"
 
 
-def controller_bundle(facts: NodeFacts, files: Mapping[str, NodeFile]) -> Artifact:
+def controller_bundle(
+    facts: NodeFacts, files: Mapping[str, NodeFile], documents: Mapping[str, NodeFile] = MappingProxyType({})
+) -> Artifact:
     """Return what a controller lays on its disk.
 
     Args:
         facts: written to ``/etc/kubecfn/node.json``.
         files: keys and certificates by path on the node without the leading slash.
+        documents: what its programs are told, by absolute path.
 
     Raises:
         FileError: a file of the package cannot be read.
     """
-    return _bundle("controller", facts, files, secret=True)
+    return _bundle("controller", facts, files, documents, secret=True)
 
 
-def worker_bundle(facts: NodeFacts, files: Mapping[str, NodeFile]) -> Artifact:
+def worker_bundle(
+    facts: NodeFacts, files: Mapping[str, NodeFile], documents: Mapping[str, NodeFile] = MappingProxyType({})
+) -> Artifact:
     """Return what a worker lays on its disk: no key, since it joins with its instance identity.
 
     Args:
         facts: written to ``/etc/kubecfn/node.json``.
         files: public certificates by path on the node without the leading slash.
+        documents: what its programs are told, by absolute path.
 
     Raises:
         ValueError: a file is a key, or private by its mode.
         FileError: a file of the package cannot be read.
     """
-    for path, file in files.items():
+    for path, file in {**files, **documents}.items():
         if b"PRIVATE KEY" in file.data or not file.mode & 0o004:
             raise ValueError(f"{path} is private and a worker's bundle is not")
-    return _bundle("worker", facts, files, secret=False)
+    return _bundle("worker", facts, files, documents, secret=False)
 
 
 def lambda_zips() -> tuple[Artifact, ...]:
@@ -148,7 +159,14 @@ def etcd_client(authority: bytes, certificate: bytes, key: bytes) -> Artifact:
     return _artifact("client", "etcd-client", json.dumps(told, sort_keys=True).encode(), secret=True)
 
 
-def _bundle(role: Role, facts: NodeFacts, files: Mapping[str, NodeFile], *, secret: bool) -> Artifact:
+def _bundle(
+    role: Role,
+    facts: NodeFacts,
+    files: Mapping[str, NodeFile],
+    documents: Mapping[str, NodeFile],
+    *,
+    secret: bool,
+) -> Artifact:
     root = data_root("userdata")
     told = {
         "backup_every": facts.backup_every,
@@ -164,6 +182,7 @@ def _bundle(role: Role, facts: NodeFacts, files: Mapping[str, NodeFile], *, secr
         *tree(root / role),
         *_library(f"{NODE_LIBRARY}kubecfn/"),
         *(Entry(path, file.mode, file.data) for path, file in files.items()),
+        *(Entry(path.lstrip("/"), file.mode, file.data) for path, file in documents.items()),
         Entry(NODE_FACTS, 0o644, json.dumps(told, indent=2, sort_keys=True).encode() + b"\n"),
     ]
     return _artifact(role, role, tar_gz(entries), secret=secret)
@@ -171,7 +190,12 @@ def _bundle(role: Role, facts: NodeFacts, files: Mapping[str, NodeFile], *, secr
 
 def _library(below: str) -> list[Entry]:
     """Return the part of this package that also runs on nodes."""
-    own = [entry for entry in tree(PACKAGE / "etcd", below=f"{below}etcd/") if entry.path.endswith(".py")]
+    own = [
+        entry
+        for part, names in ON_NODES.items()
+        for entry in tree(PACKAGE / part, below=f"{below}{part}/")
+        if entry.path.endswith(".py") and (not names or entry.path.rsplit("/", 1)[1] in names)
+    ]
     return [Entry(f"{below}__init__.py", 0o644, (PACKAGE / "__init__.py").read_bytes()), *own]
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 from kubecfn.node.facts import Cluster
+from kubecfn.node.here import ACCESS_ROLE_TAG, DRAIN_ROLE_TAG, WORKER_ROLE_TAG
+from kubecfn.node.joining import BOOTSTRAPPERS
 
 AUTHENTICATOR_PORT = 21_362
+DRAINERS = "kubecfn:drainers"
 _PROBES = ("/livez", "/readyz", "/healthz")
 # Nobody looks for these later, and together they are most of what an API server is asked.
 _NOISE = ("system:kube-proxy", "system:kube-scheduler", "system:kube-controller-manager", "system:apiserver")
@@ -68,13 +72,46 @@ def audit_policy() -> dict[str, Any]:
     }
 
 
-def authenticator_configuration(cluster: Cluster, worker_role: str, group: str) -> dict[str, Any]:
-    """Return aws-iam-authenticator's configuration: an instance is the user of its own id, by its role's session name.
+def authenticator_configuration(cluster: Cluster, access: Sequence[str]) -> dict[str, Any]:
+    """Return aws-iam-authenticator's configuration, but for the roles' ARNs: an instance finds these in its own tags.
+
+    A worker is the user of its own id, by its role's session name; a function that drains workers, and a person by a role
+    of the configuration's, are members of the groups whose rights the manifests give.
 
     Args:
         cluster: its domain is what tokens are made for.
-        worker_role: ARN of the workers' role, without its path.
-        group: whose rights a worker has until it has a certificate.
+        access: names of the roles by which people come.
     """
-    mapped = {"roleARN": worker_role, "username": "aws:{{AccountID}}:instance:{{SessionName}}", "groups": [group]}
-    return {"clusterID": cluster.domain, "server": {"port": AUTHENTICATOR_PORT, "mapRoles": [mapped]}}
+    mapped = [
+        _mapped(WORKER_ROLE_TAG, "aws:{{AccountID}}:instance:{{SessionName}}", BOOTSTRAPPERS),
+        _mapped(DRAIN_ROLE_TAG, "kubecfn:drain", DRAINERS),
+        *(_mapped(f"{ACCESS_ROLE_TAG}{name}", f"{name}:{{{{SessionName}}}}", access_group(name)) for name in access),
+    ]
+    return {"clusterID": cluster.domain, "server": {"port": AUTHENTICATOR_PORT, "mapRoles": mapped}}
+
+
+def authenticator_kubeconfig(authority: bytes) -> dict[str, Any]:
+    """Return the kubeconfig by which an API server asks the authenticator beside it who shows a token.
+
+    Args:
+        authority: certificate of the Kubernetes authority, PEM; the authenticator shows the API server's own certificate.
+    """
+    trusted = base64.b64encode(authority).decode("ascii")
+    server = f"https://127.0.0.1:{AUTHENTICATOR_PORT}/authenticate"
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "authenticator", "cluster": {"server": server, "certificate-authority-data": trusted}}],
+        "users": [{"name": "api-server", "user": {}}],
+        "contexts": [{"name": "webhook", "context": {"cluster": "authenticator", "user": "api-server"}}],
+        "current-context": "webhook",
+    }
+
+
+def access_group(name: str) -> str:
+    """Return the Kubernetes group of whoever comes by a role of the configuration's."""
+    return f"kubecfn:access:{name}"
+
+
+def _mapped(tag: str, username: str, group: str) -> dict[str, Any]:
+    return {"tag": tag, "username": username, "groups": [group]}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+from collections.abc import Mapping, Sequence
 
 from kubecfn.artifacts import Role, bundle_parameter, data_root
 
@@ -16,13 +18,25 @@ def user_data_template(role: Role) -> str:
 
     It holds these variables and no other ``${``: the pseudo parameters ``AWS::Region`` and ``AWS::StackName``, the
     parameters ``ArtifactBucket`` and ``ControllerBundleSha256`` or ``WorkerBundleSha256``, and what the template
-    has to give: ``Cluster`` (name), ``Group`` (logical id of the node's group), ``NodeLogGroup`` (name).
+    has to give: ``Cluster`` (name), ``Group`` (logical id of the node's group), ``NodeLogGroup`` (name), and
+    ``Pool``: what a node is told of its pool (`pool_text`).
 
     Raises:
         FileError: the package was installed without its ``userdata`` folder.
     """
     text = compact((data_root("userdata") / "bootstrap.py").read_text(encoding="utf-8"))
     return text.replace("${Role}", role).replace("${BundleSha256}", f"${{{bundle_parameter(role)}}}")
+
+
+def pool_text(labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]) -> str:
+    """Return what stands for ``${Pool}``, as JSON; Kubernetes allows no quote in any of it.
+
+    Args:
+        labels: of the pool's nodes.
+        taints: of the pool's nodes: key, value and effect of each.
+    """
+    given = {"labels": dict(labels), "taints": [dict(one) for one in taints]}
+    return json.dumps({name: value for name, value in given.items() if value}, separators=(",", ":"))
 
 
 def compact(source: str) -> str:

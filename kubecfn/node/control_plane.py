@@ -11,6 +11,7 @@ from typing import Any
 from kubecfn.etcd.names import CLIENT_PORT
 from kubecfn.node import facts
 from kubecfn.node.facts import Cluster
+from kubecfn.node.registration import arguments, registration
 
 _KUBEADM = "kubeadm.k8s.io/v1beta4"
 # Its tokens are shared secrets, and nothing here is asked for one; add-ons are applied from the configuration.
@@ -19,17 +20,17 @@ SKIPPED = ("bootstrap-token", "show-join-command", "addon/coredns", "addon/kube-
 DRAINED_AFTER = 30
 
 
-def init_configuration() -> dict[str, Any]:
+def init_configuration(cluster: Cluster) -> dict[str, Any]:
     """Return the InitConfiguration; the instance adds its name, address, labels and flags."""
     return {
         "apiVersion": _KUBEADM,
         "kind": "InitConfiguration",
         "localAPIEndpoint": {"bindPort": facts.API_PORT},
         "nodeRegistration": {
-            "criSocket": facts.CRI_SOCKET,
-            "imagePullPolicy": "IfNotPresent",
+            **registration(cluster),
             "taints": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}],
         },
+        "patches": {"directory": facts.PATCHES},
         "skipPhases": list(SKIPPED),
     }
 
@@ -59,8 +60,8 @@ def cluster_configuration(cluster: Cluster) -> dict[str, Any]:
             }
         },
         "apiServer": _api_server(cluster),
-        "controllerManager": {"extraArgs": _arguments(_controller_manager(cluster))},
-        "scheduler": {"extraArgs": _arguments({"profiling": "false"})},
+        "controllerManager": {"extraArgs": arguments(_controller_manager(cluster))},
+        "scheduler": {"extraArgs": arguments({"profiling": "false"})},
         "dns": {"disabled": True},
         "proxy": {"disabled": True},
     }
@@ -74,7 +75,7 @@ def _api_server(cluster: Cluster) -> dict[str, Any]:
         "audit-log-maxbackup": "10",
         "audit-log-maxsize": "100",
         "authentication-config": f"{facts.AUTHENTICATION}/config.json",
-        "authentication-token-webhook-config-file": f"{facts.AUTHENTICATOR}/kubeconfig.yaml",
+        "authentication-token-webhook-config-file": f"{facts.AUTHENTICATOR}/kubeconfig.json",
         "encryption-provider-config": f"{facts.ENCRYPTION}/config.json",
         "enable-admission-plugins": "NodeRestriction",
         "kubelet-certificate-authority": f"{facts.PKI}/ca.crt",
@@ -92,7 +93,7 @@ def _api_server(cluster: Cluster) -> dict[str, Any]:
     }
     return {
         "certSANs": [cluster.api, "localhost", "127.0.0.1", *cluster.extra_sans],
-        "extraArgs": _arguments(flags),
+        "extraArgs": arguments(flags),
         "extraVolumes": [
             *(_volume(name, path, read_only=True) for name, path in read_only.items()),
             _volume("audit-log", facts.AUDIT_LOG, read_only=False),
@@ -101,19 +102,14 @@ def _api_server(cluster: Cluster) -> dict[str, Any]:
 
 
 def _controller_manager(cluster: Cluster) -> dict[str, str]:
+    cloud = {"cloud-provider": "external", "configure-cloud-routes": "false"} if cluster.cloud else {}
     return {
-        "cloud-provider": "external",
-        "configure-cloud-routes": "false",
+        **cloud,
         "allocate-node-cidrs": "true",
         "cluster-cidr": cluster.pod_cidr,
         "profiling": "false",
         "terminated-pod-gc-threshold": "1000",
     }
-
-
-def _arguments(flags: dict[str, str]) -> list[dict[str, str]]:
-    """Return flags as v1beta4 has them: a list, in which a flag may come twice."""
-    return [{"name": name, "value": value} for name, value in sorted(flags.items())]
 
 
 def _volume(name: str, path: str, *, read_only: bool) -> dict[str, Any]:

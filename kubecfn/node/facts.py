@@ -19,6 +19,7 @@ AUTHENTICATION = "/etc/kubernetes/authentication"
 ENCRYPTION = "/etc/kubernetes/encryption"
 PKI = "/etc/kubernetes/pki"
 DISCOVERY = "/etc/kubernetes/discovery.conf"
+PATCHES = "/etc/kubernetes/patches"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Cluster:
         pod_cidr: IPv4 addresses of pods.
         service_cidr: IPv4 addresses of services.
         extra_sans: further names in the API server's certificate.
+        cloud: a cloud controller manager tells of each node what AWS knows; without one nobody would.
         repository: where the images of Kubernetes come from.
     """
 
@@ -45,6 +47,7 @@ class Cluster:
     pod_cidr: str
     service_cidr: str
     extra_sans: tuple[str, ...] = ()
+    cloud: bool = True
     repository: str = REGISTRY
 
     @property

@@ -7,8 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# Where a bundle's documents wait for what only the instance knows.
+SHARE = "/usr/local/share/kubecfn"
 CREDENTIAL_PROVIDERS = "/etc/kubernetes/credential-providers.json"
 PROGRAMS = "/usr/local/bin"
+# Where a controller finds the roles that the authenticator knows: tags of its own, since no bundle could hold their ARNs.
+WORKER_ROLE_TAG = "kubecfn:worker-role"
+DRAIN_ROLE_TAG = "kubecfn:drain-role"
+ACCESS_ROLE_TAG = "kubecfn:access-"
 # Kubernetes: "Considerations for large clusters": no more pods than this on a node.
 _MAX_PODS = 110
 # Thousandths of each core: the first, the second, the third and fourth, every further one (GKE: "Node sizes", the
@@ -60,11 +66,33 @@ def completed(document: Mapping[str, Any], here: Here) -> dict[str, Any]:
         _register(made["nodeRegistration"], here)
     if kind == "InitConfiguration":
         made["localAPIEndpoint"]["advertiseAddress"] = here.address
-    if kind == "KubeletConfiguration":
-        made["providerID"] = here.provider_id
-        made["maxPods"] = _MAX_PODS
-        made["kubeReserved"] = reserved(here.cpus)
-        made["systemReserved"] = {"cpu": "100m", "memory": "100Mi", "ephemeral-storage": "1Gi"}
+    return made
+
+
+def kubelet_patch(here: Here) -> dict[str, Any]:
+    """Return what of the KubeletConfiguration is this instance's alone.
+
+    A patch, because kubeadm publishes the document itself for every node that joins (kubeadm: "Customizing with patches").
+    """
+    return {
+        "providerID": here.provider_id,
+        "maxPods": _MAX_PODS,
+        "kubeReserved": reserved(here.cpus),
+        "systemReserved": {"cpu": "100m", "memory": "100Mi", "ephemeral-storage": "1Gi"},
+    }
+
+
+def authenticator(document: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return the authenticator's configuration with the ARNs of roles; a role that this cluster has not is left out.
+
+    Args:
+        document: each of its mapRoles names the tag that holds the ARN.
+        tags: of this instance.
+    """
+    made: dict[str, Any] = copy.deepcopy(dict(document))
+    server = made["server"]
+    found = [(tags.get(one.pop("tag"), ""), one) for one in server["mapRoles"]]
+    server["mapRoles"] = [{"roleARN": arn, **one} for arn, one in found if arn]
     return made
 
 
@@ -90,13 +118,13 @@ def _register(registration: dict[str, Any], here: Here) -> None:
         "node.kubernetes.io/instance-type": here.instance_type,
     }
     flags = {
-        "cloud-provider": "external",
         "node-ip": here.address,
         "node-labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
         "image-credential-provider-config": CREDENTIAL_PROVIDERS,
         "image-credential-provider-bin-dir": PROGRAMS,
     }
     registration["name"] = here.instance
-    registration["kubeletExtraArgs"] = [{"name": name, "value": value} for name, value in sorted(flags.items())]
+    mine = [{"name": name, "value": value} for name, value in sorted(flags.items())]
+    registration["kubeletExtraArgs"] = [*registration.get("kubeletExtraArgs", []), *mine]
     if here.taints:
         registration["taints"] = [*registration.get("taints", []), *(dict(taint) for taint in here.taints)]

@@ -11,18 +11,20 @@ from typing import Any
 from kubecfn.node import facts
 from kubecfn.node.facts import Cluster
 from kubecfn.node.here import PROGRAMS
+from kubecfn.node.registration import registration
 
 # kubeadm's own roles for reading its configuration are bound to this group.
 BOOTSTRAPPERS = "system:bootstrappers:kubeadm:default-node-token"
 
 
-def join_configuration() -> dict[str, Any]:
+def join_configuration(cluster: Cluster) -> dict[str, Any]:
     """Return the JoinConfiguration; the instance adds its name, labels, taints and flags."""
     return {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
         "kind": "JoinConfiguration",
         "discovery": {"file": {"kubeConfigPath": facts.DISCOVERY}},
-        "nodeRegistration": {"criSocket": facts.CRI_SOCKET, "imagePullPolicy": "IfNotPresent"},
+        "nodeRegistration": registration(cluster),
+        "patches": {"directory": facts.PATCHES},
     }
 
 
@@ -41,6 +43,8 @@ def discovery(cluster: Cluster, authority: bytes) -> dict[str, Any]:
         "env": [
             {"name": "AWS_REGION", "value": cluster.region},
             {"name": "AWS_STS_REGIONAL_ENDPOINTS", "value": "regional"},
+            # The authenticator takes a request to STS itself only, wherever this machine is told to find AWS.
+            {"name": "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "value": "true"},
         ],
         "interactiveMode": "Never",
     }

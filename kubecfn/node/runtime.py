@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kubecfn.node.facts import Cluster
-from kubecfn.versions import Version
 
 # containerd: "CRI Plugin Config Guide": version 3 of the file is 2.x's own, version 2 is 1.x's.
 _V3 = """\
@@ -56,13 +55,8 @@ version = 2
 _OWN_FORMAT_FROM = 2
 
 
-def containerd_configuration(cluster: Cluster, containerd: Version, pause: str) -> str:
-    """Return ``/etc/containerd/config.toml``.
-
-    Args:
-        cluster: names the repository of images.
-        containerd: the release that runs.
-        pause: version of the image that holds a pod's namespaces, as kubeadm of this minor lists it.
-    """
-    text = _V3 if containerd.major >= _OWN_FORMAT_FROM else _V2
-    return text.format(pause=f"{cluster.repository}/pause:{pause}")
+def containerd_configuration(cluster: Cluster) -> str:
+    """Return ``/etc/containerd/config.toml``; the pause image is the one that kubeadm of this minor lists."""
+    release = cluster.release
+    text = _V3 if release.containerd.major >= _OWN_FORMAT_FROM else _V2
+    return text.format(pause=f"{cluster.repository}/pause:{release.pause}")

@@ -87,6 +87,7 @@ def build(config: Config, found: Found) -> Template:
             network=network,
             security=security,
             controllers=controllers,
+            workers=workers,
             log=log,
             volume_keys=keys,
             triggers=draining.triggers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from troposphere import Ref, Template, autoscaling
+from troposphere import GetAtt, Ref, Template, autoscaling
 
 from kubecfn.config import Config
 from kubecfn.etcd.places import SIZE_TAG
@@ -19,7 +19,7 @@ from kubecfn.template.node_role import add_controller_role
 from kubecfn.template.parameters import CONTROLLERS, INSTANCE_TYPE_PATTERN, Inputs, add_parameter, add_sha256
 from kubecfn.template.security_groups import SecurityGroups
 from kubecfn.template.storage import Storage
-from kubecfn.template.tags import role
+from kubecfn.template.tags import BACKUP_BUCKET_TAG, role
 
 GROUP = "Controllers"
 # Longer than a heartbeat of the function that answers (rate(1 minute)) by so much that ten lost answers do no harm.
@@ -50,6 +50,7 @@ def add_controllers(
     log: LogGroup,
     storage: Storage,
     volume_keys: Mapping[str, Ref],
+    roles: Mapping[str, GetAtt],
     triggers: tuple[str, ...],
 ) -> Controllers:
     """Add role, launch template and group.
@@ -64,11 +65,13 @@ def add_controllers(
         log: the nodes' log group.
         storage: where their etcd keeps state and snapshots.
         volume_keys: parameters of customer-managed keys by the key's ARN.
+        roles: ARNs of the roles that the API knows, by the tag in which a controller looks for them.
         triggers: logical ids of what their hook and their records need to be answered.
     """
     add_sha256(template, "ControllerBundleSha256", "the controllers' bundle")
-    profile = add_controller_role(template, config, inputs, log, storage)
-    node = Node("controller", profile, security.controllers, log, inputs, volume_keys, storage.backup_bucket)
+    own = add_controller_role(template, config, inputs, log, storage)
+    tags = {BACKUP_BUCKET_TAG: storage.backup_bucket, **roles}
+    node = Node("controller", own.profile, security.controllers, log, inputs, volume_keys, tags)
     machine = _machine(template, config, volume_keys)
     launch = add_launch_template(template, config, node, GROUP, machine)
     before = (*network.ready, *security.controller_rules, *api.ready, *triggers)

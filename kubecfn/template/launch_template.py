@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from troposphere import Base64, GetAtt, Ref, Sub, Tags, Template, autoscaling, ec2
 
 from kubecfn.config import Config, Volume
-from kubecfn.node.bootstrap import user_data_template
+from kubecfn.node.bootstrap import pool_text, user_data_template
 from kubecfn.template.logs import LogGroup
 from kubecfn.template.parameters import KEY_ARN_PATTERN, VERSIONS, Inputs, add_parameter
-from kubecfn.template.tags import BACKUP_BUCKET_TAG, CLUSTER_TAG, ROLE_TAG, owned, role
+from kubecfn.template.tags import CLUSTER_TAG, ROLE_TAG, owned, role
 
 _ROOT_DEVICE = "/dev/xvda"
 
@@ -28,7 +28,9 @@ class Node:
         log: the nodes' log group.
         inputs: versions, images, artifacts.
         volume_keys: parameters of customer-managed keys by the key's ARN.
-        backup_bucket: where a controller keeps etcd's state and snapshots; None for workers.
+        tags: by which an instance finds what no bundle could name.
+        labels: of its Kubernetes node.
+        taints: of its Kubernetes node: key, value and effect of each.
     """
 
     role: Literal["controller", "worker"]
@@ -37,7 +39,9 @@ class Node:
     log: LogGroup
     inputs: Inputs
     volume_keys: Mapping[str, Ref]
-    backup_bucket: Ref | None = None
+    tags: Mapping[str, Ref | GetAtt] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -120,13 +124,12 @@ def add_volume_keys(template: Template, config: Config) -> dict[str, Ref]:
 def _tagged(config: Config, node: Node, group: str) -> list[ec2.TagSpecifications]:
     """Tag instances with their versions (the group adds its own tags) and volumes with all that finds them.
 
-    A controller finds its bucket by its own tag, since no name of it could be in the bundle. Another version is so another launch template: the change set shows it and the nodes roll.
+    Another version is so another launch template: the change set shows it and the nodes roll.
     """
     versions: dict[str, object] = {"kubecfn:kubernetes": node.inputs.kubernetes_version}
     if node.role == "controller":
         versions["kubecfn:etcd"] = node.inputs.etcd_version
-    if node.backup_bucket:
-        versions[BACKUP_BUCKET_TAG] = node.backup_bucket
+    versions |= node.tags
     volume = owned(config, group, {CLUSTER_TAG: config.name, ROLE_TAG: node.role})
     return [
         ec2.TagSpecifications(ResourceType="instance", Tags=Tags(versions)),
@@ -137,4 +140,5 @@ def _tagged(config: Config, node: Node, group: str) -> list[ec2.TagSpecification
 def _user_data(config: Config, node: Node, group: str) -> Base64:
     """Return the user data; what only this node knows is written in, the rest is parameters and ``NodeLogGroup``."""
     text = user_data_template(node.role).replace("${Group}", group).replace("${Cluster}", config.name)
+    text = text.replace("${Pool}", pool_text(node.labels, node.taints))
     return Base64(Sub(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from awacs import autoscaling as may_scale
 from awacs import cloudformation as may_cfn
@@ -25,14 +26,31 @@ from kubecfn.template.tags import role
 EC2_SERVICE = Sub("ec2.${AWS::URLSuffix}")
 
 
-def add_worker_role(template: Template, config: Config, inputs: Inputs, log: LogGroup) -> GetAtt:
-    """Add the workers' role and profile, and return the profile's ARN."""
+@dataclass(frozen=True)
+class NodeRole:
+    """What a kind of node is in IAM.
+
+    Attributes:
+        arn: of the role, which has no path.
+        profile: ARN of the instance profile that hands it out.
+    """
+
+    arn: GetAtt
+    profile: GetAtt
+
+
+def add_worker_role(template: Template, config: Config, inputs: Inputs, log: LogGroup) -> NodeRole | None:
+    """Add the workers' role and profile; nothing without pools."""
+    if not config.pools:
+        return None
     decrypt = through_s3("DecryptThroughS3", may_kms.Decrypt, [inputs.artifact_key_arn])
     return _add_role(template, config, "worker", [decrypt, log.write])
 
 
-def add_controller_role(template: Template, config: Config, inputs: Inputs, log: LogGroup, storage: Storage) -> GetAtt:
-    """Add the controllers' role and profile, and return the profile's ARN."""
+def add_controller_role(
+    template: Template, config: Config, inputs: Inputs, log: LogGroup, storage: Storage
+) -> NodeRole:
+    """Add the controllers' role and profile."""
     kept = (STATE, SNAPSHOTS)
     backups = backup_rights(storage, read=kept, write=kept, also_decrypt=inputs.artifact_key_arn)
     return _add_role(template, config, "controller", [see_controllers(), *backups, log.write])
@@ -55,7 +73,7 @@ def see_controllers() -> Statement:
     return Statement(Sid="SeeControllers", Effect=Allow, Action=calls, Resource=["*"])
 
 
-def _add_role(template: Template, config: Config, role_name: str, more: Sequence[Statement]) -> GetAtt:
+def _add_role(template: Template, config: Config, role_name: str, more: Sequence[Statement]) -> NodeRole:
     """Add role and profile of a kind of node; its name is also that of the bundle it may read."""
     prefix = role_name.capitalize()
     rights = [_read_bundle(config, role_name), _signal(), *more]
@@ -71,7 +89,7 @@ def _add_role(template: Template, config: Config, role_name: str, more: Sequence
     profile = template.add_resource(
         iam.InstanceProfile(f"{prefix}Profile", Roles=[Ref(node)], Metadata=role(f"Hands {prefix}Role to instances."))
     )
-    return GetAtt(profile, "Arn")
+    return NodeRole(GetAtt(node, "Arn"), GetAtt(profile, "Arn"))
 
 
 def assumed_by(service: str | Sub) -> PolicyDocument:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from troposphere import Ref, Template, autoscaling
 
@@ -14,12 +14,14 @@ from kubecfn.template.launch_template import Machine, Node, add_launch_template,
 from kubecfn.template.logs import LogGroup
 from kubecfn.template.names import WORKERS_HOOK, PoolGroup, pool_groups, pool_id
 from kubecfn.template.network import Network
-from kubecfn.template.node_role import add_worker_role
+from kubecfn.template.node_role import NodeRole
 from kubecfn.template.parameters import INSTANCE_TYPE_PATTERN, POOLS, Inputs, add_parameter, add_sha256
 from kubecfn.template.security_groups import SecurityGroups
 from kubecfn.template.tags import role
 
 _HOOK_HEARTBEAT = 600
+# By which pods choose a pool.
+POOL_LABEL = "kubecfn.io/pool"
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,16 @@ def add_pools(
     network: Network,
     security: SecurityGroups,
     controllers: Controllers,
+    workers: NodeRole | None,
     log: LogGroup,
     volume_keys: Mapping[str, Ref],
     triggers: tuple[str, ...],
 ) -> tuple[PoolReferences, ...]:
-    """Add the workers' role and every pool; nothing at all without pools."""
-    if not config.pools or security.workers is None:
+    """Add every pool; nothing at all without pools."""
+    if not config.pools or security.workers is None or workers is None:
         return ()
     add_sha256(template, "WorkerBundleSha256", "the workers' bundle")
-    profile = add_worker_role(template, config, inputs, log)
-    node = Node("worker", profile, security.workers, log, inputs, volume_keys)
+    node = Node("worker", workers.profile, security.workers, log, inputs, volume_keys)
     before = (*controllers.ready, *security.worker_rules, *triggers)
     groups = pool_groups(config, network)
     return tuple(
@@ -75,8 +77,10 @@ def _add_pool(
     before: tuple[str, ...],
 ) -> PoolReferences:
     shape = _add_shape(template, node, pool)
+    labels = {POOL_LABEL: pool.name, **pool.labels}
+    its = replace(node, labels=labels, taints=[taint.model_dump() for taint in pool.taints])
     for group in groups:
-        launch = add_launch_template(template, config, node, group.logical_id, shape.machine)
+        launch = add_launch_template(template, config, its, group.logical_id, shape.machine)
         template.add_resource(_group(config, shape, group, launch, before))
     return PoolReferences(pool_id(pool), tuple(Ref(group.logical_id) for group in groups))
 

@@ -28,7 +28,7 @@ def checkout(tmp_path, monkeypatch):
     for source, target in (
         (sources.PACKAGE.parent / "lambdas", package.parent / "lambdas"),
         (sources.PACKAGE.parent / "userdata", package.parent / "userdata"),
-        (sources.PACKAGE / "etcd", package / "etcd"),
+        *((sources.PACKAGE / part, package / part) for part in ("etcd", "kubernetes", "node")),
     ):
         for file in source.rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:

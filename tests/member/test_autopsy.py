@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from agent.units import State
 from member import autopsy
-from member.units import State
 
 FAILED = State("failed", "exit-code", 1)
 

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from agent import disk
 from agent.steps import StepFailed
 from botocore.exceptions import ClientError
 from controller_root import DOMAIN
-from member import backups, disk, tools
+from member import backups, tools
 from member.settings import Me
 from real_etcd import EtcdCluster, binaries
 

@@ -4,7 +4,7 @@ import errno
 import os
 
 import pytest
-from member import disk
+from agent import disk
 
 
 def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path):

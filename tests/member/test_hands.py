@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from agent import disk
 from agent.steps import StepFailed
 from controller_root import Rooms
 from member import data as member_data
-from member import disk
 from real_etcd import until
 
 

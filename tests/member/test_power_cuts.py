@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
+from agent.units import State
 from controller_root import DOMAIN
 from member import hands, settings
-from member.units import State
 
 TOUCHES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "subprocess.Popen", "os.chmod"}
 CUT = 9

@@ -178,7 +178,7 @@ def test_a_member_that_serves_looks_after_its_survivors_copy(tmp_path, monkeypat
     instance = Instance("eu-central-1", {"UniqueId": ME}, {})
     made = service.Service(node, instance, threading.Event(), lambda _: None, Log(), 1500.0)
     me = service.Me(ME, "127.0.0.1", "k.example", "3.6.16")
-    loop = made._made(node, identity.Identity(ME, "127.0.0.1", "controllers", "backups"), me)
+    loop = made._made(node, identity.Identity(ME, "127.0.0.1", "controllers", "backups", "123456789012", {}), me)
 
     loop._duty(Look(Cluster((), 3), Heard.NOBODY, {}, "", ""), Stored(2, ME, "survive", established=2))
 
@@ -196,7 +196,7 @@ class Ec2:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return {"Reservations": [{"Instances": answer}]}
+        return {"Reservations": [{"OwnerId": "123456789012", "Instances": answer}]}
 
 
 TAGS = {"aws:autoscaling:groupName": "controllers", "kubecfn:backup-bucket": "backups"}
@@ -215,7 +215,8 @@ def test_a_node_learns_where_it_is_once_and_starts_again_without_ec2(tmp_path, p
     late = {**HERE, "Tags": []}
     found = identity.learn(tmp_path, ME, Ec2(REFUSED, [], [late], [HERE]), patience)
 
-    assert found == identity.Identity(ME, "10.0.0.7", "controllers", "backups")
+    own = {"kubecfn:backup-bucket": "backups"}
+    assert found == identity.Identity(ME, "10.0.0.7", "controllers", "backups", "123456789012", own)
     assert identity.learn(tmp_path, ME, Ec2(REFUSED), patience) == found
     with pytest.raises(StepFailed, match="UnauthorizedOperation"):
         identity.learn(tmp_path, "i-0000000b", Ec2(REFUSED), patience)

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from agent import processes, units
 from agent.steps import StepFailed
+from agent.units import State
 from controller_root import UNIT, gone
-from member import processes, units
-from member.units import State
 from real_etcd import until
 
 from kubecfn.artifacts import data_root
@@ -158,7 +158,7 @@ def test_a_child_dies_with_the_agent(host, tmp_path):
     library = [str(data_root("userdata") / part / "usr/local/lib/kubecfn") for part in ("common", "controller")]
     code = (
         f"import sys, time; sys.path[:0] = {library + sys.path!r}\n"
-        f"from pathlib import Path; from member.processes import Processes\n"
+        f"from pathlib import Path; from agent.processes import Processes\n"
         f"Processes(Path({str(tmp_path)!r})).start('one.service'); time.sleep(60)"
     )
     agent = subprocess.Popen([sys.executable, "-c", code])

@@ -142,7 +142,9 @@ def test_facts_that_cannot_be_read_are_a_failed_step(tmp_path, text, reason):
 def test_what_user_data_told_is_kept_whole(tmp_path):
     """The file that later boots read is written beside and renamed."""
     (tmp_path / "etc/kubecfn").mkdir(parents=True)
-    write_instance(tmp_path, json.dumps({"region": "eu-central-1", "signal": INSTANCE.signal, "log": INSTANCE.log}))
+    write_instance(
+        tmp_path, json.dumps({"region": "eu-central-1", "signal": INSTANCE.signal, "log": INSTANCE.log}), "{}"
+    )
 
     assert read_instance(tmp_path) == INSTANCE
     assert [path.name for path in (tmp_path / "etc/kubecfn").iterdir()] == ["instance.json"]
@@ -207,7 +209,9 @@ def test_a_service_that_cannot_be_enabled_is_a_failed_start(stack, tmp_path, mon
     aws = Aws()
     stack(aws)
     (tmp_path / "etc/kubecfn").mkdir(parents=True)
-    write_instance(tmp_path, json.dumps({"region": "eu-central-1", "signal": INSTANCE.signal, "log": INSTANCE.log}))
+    write_instance(
+        tmp_path, json.dumps({"region": "eu-central-1", "signal": INSTANCE.signal, "log": INSTANCE.log}), "{}"
+    )
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "systemctl").write_text("#!/bin/sh\necho $* refused >&2\nexit 4\n")

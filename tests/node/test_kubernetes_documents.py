@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import subprocess
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from kubecfn.local.programs import cache
-from kubecfn.node import access, control_plane, here, joining, kubelet
+from kubecfn.node import access, control_plane, documents, here, joining, kubelet
 from kubecfn.node.facts import Cluster
 from kubecfn.versions import RELEASES, refuse_flags
 from tests.rehearsal import programs
@@ -38,7 +41,7 @@ def cluster(request):
 def of_controller(cluster):
     """Return a controller's documents as they are at boot."""
     made = (
-        control_plane.init_configuration(),
+        control_plane.init_configuration(cluster),
         control_plane.cluster_configuration(cluster),
         kubelet.kubelet_configuration(cluster),
     )
@@ -90,7 +93,7 @@ def test_kubeadm_takes_a_controllers_documents(cluster, kubeadm, tmp_path):
 
 def test_kubeadm_takes_a_workers_document(cluster, kubeadm, tmp_path):
     """It looks for the file that discovery reads."""
-    join = here.completed(joining.join_configuration(), HERE)
+    join = here.completed(joining.join_configuration(cluster), HERE)
     join["discovery"]["file"]["kubeConfigPath"] = str(tmp_path / "discovery.conf")
     (tmp_path / "discovery.conf").write_text(json.dumps(joining.discovery(cluster, b"authority")))
 
@@ -100,7 +103,7 @@ def test_kubeadm_takes_a_workers_document(cluster, kubeadm, tmp_path):
 def test_no_component_is_given_a_flag_that_its_minor_dropped(cluster):
     """Such a flag ends the program at its start."""
     told = control_plane.cluster_configuration(cluster)
-    init = here.completed(control_plane.init_configuration(), HERE)
+    init = here.completed(control_plane.init_configuration(cluster), HERE)
     given = {
         "kube-apiserver": told["apiServer"]["extraArgs"],
         "kube-controller-manager": told["controllerManager"]["extraArgs"],
@@ -133,28 +136,28 @@ def test_every_file_an_api_server_is_told_of_is_in_its_container(cluster):
     assert [path for path, read_only in mounted.items() if not read_only] == ["/var/log/kubernetes/audit"]
 
 
-def test_no_join_token_is_ever_made():
+def test_no_join_token_is_ever_made(cluster):
     """A token is a secret that every worker would share."""
-    assert {"bootstrap-token", "show-join-command"} <= set(control_plane.init_configuration()["skipPhases"])
+    assert {"bootstrap-token", "show-join-command"} <= set(control_plane.init_configuration(cluster)["skipPhases"])
 
 
 def test_a_node_is_named_after_its_instance_and_found_by_the_cloud(cluster):
     """Its name, its provider's id and its address are EC2's."""
-    init, _, kubelets = of_controller(cluster)
+    init, *_ = of_controller(cluster)
     registered = flags(init["nodeRegistration"]["kubeletExtraArgs"])
 
     assert init["nodeRegistration"]["name"] == HERE.instance
     assert init["localAPIEndpoint"]["advertiseAddress"] == registered["node-ip"] == HERE.address
-    assert kubelets["providerID"] == "aws:///eu-central-1a/i-0123456789abcdef0"
+    assert here.kubelet_patch(HERE)["providerID"] == "aws:///eu-central-1a/i-0123456789abcdef0"
     assert registered["cloud-provider"] == "external"
     labels = dict(one.split("=") for one in registered["node-labels"].split(","))
     assert labels["topology.kubernetes.io/zone"] == "eu-central-1a"
     assert labels["example.com/pool"] == "general"
 
 
-def test_a_pools_taints_are_beside_the_controllers_own():
+def test_a_pools_taints_are_beside_the_controllers_own(cluster):
     """A controller keeps ordinary pods away whatever else is asked of it."""
-    taints = here.completed(control_plane.init_configuration(), HERE)["nodeRegistration"]["taints"]
+    taints = here.completed(control_plane.init_configuration(cluster), HERE)["nodeRegistration"]["taints"]
     assert [one["key"] for one in taints] == ["node-role.kubernetes.io/control-plane", "example.com/only"]
 
 
@@ -174,6 +177,20 @@ def test_a_kubelet_answers_nobody_it_does_not_know(cluster):
     assert (told["authorization"]["mode"], told["readOnlyPort"]) == ("Webhook", 0)
     assert told["rotateCertificates"]
     assert told["serverTLSBootstrap"]
+
+
+def test_what_every_node_reads_is_nobodys_own(cluster):
+    """Kubeadm publishes the first controllers' KubeletConfiguration: a name of one instance in it would be everyone's."""
+    _, _, published = of_controller(cluster)
+    assert not set(here.kubelet_patch(HERE)) & set(published)
+    assert control_plane.init_configuration(cluster)["patches"] == joining.join_configuration(cluster)["patches"]
+
+
+def test_without_a_cloud_controller_manager_no_node_waits_for_one(cluster):
+    """A kubelet with an external cloud taints its node until that cloud has looked at it."""
+    alone = replace(cluster, cloud=False)
+    for told in (control_plane.init_configuration(alone), joining.join_configuration(alone)):
+        assert "cloud-provider" not in flags(here.completed(told, HERE)["nodeRegistration"]["kubeletExtraArgs"])
 
 
 def test_the_clusters_dns_is_at_an_address_of_its_services(cluster):
@@ -222,8 +239,53 @@ def test_no_audit_rule_writes_a_secrets_content_down():
 
 def test_a_worker_is_the_user_of_its_own_instance_id(cluster):
     """The session's name of an instance's role is the instance's id; the approver of certificates compares it."""
-    told = access.authenticator_configuration(cluster, "arn:aws:iam::123456789012:role/w", joining.BOOTSTRAPPERS)
+    tags = {"kubecfn:worker-role": "arn:aws:iam::123456789012:role/w", "Name": "x"}
+    told = here.authenticator(access.authenticator_configuration(cluster, ["ops"]), tags)
     (mapped,) = told["server"]["mapRoles"]
+    assert mapped["roleARN"] == "arn:aws:iam::123456789012:role/w"
     assert mapped["username"].endswith(":instance:{{SessionName}}")
-    assert "system:masters" not in mapped["groups"]
+    assert mapped["groups"] == [joining.BOOTSTRAPPERS]
     assert told["clusterID"] in joining.discovery(cluster, b"x")["users"][0]["user"]["exec"]["args"]
+
+
+def test_whoever_comes_by_a_role_is_known_by_its_tag_alone(cluster):
+    """No bundle could name a role that the stack makes later; a role without a tag is nobody's."""
+    told = access.authenticator_configuration(cluster, ["ops", "dev"])
+    tags = {"kubecfn:access-ops": "arn:aws:iam::123456789012:role/o", "kubecfn:drain-role": "arn:aws:iam::1:role/d"}
+    mapped = here.authenticator(told, tags)["server"]["mapRoles"]
+    assert {one["roleARN"]: one["groups"] for one in mapped} == {
+        "arn:aws:iam::1:role/d": ["kubecfn:drainers"],
+        "arn:aws:iam::123456789012:role/o": ["kubecfn:access:ops"],
+    }
+    assert {one["username"] for one in mapped} == {"kubecfn:drain", "ops:{{SessionName}}"}
+    assert here.authenticator(told, {})["server"]["mapRoles"] == []
+
+
+def test_a_workers_documents_hold_nothing_secret_and_a_controllers_encryption_key_is_its_own(cluster):
+    """Whoever reads a worker's bundle has learnt nothing that opens anything."""
+    key = base64.b64encode(bytes(32)) + b"\n"
+    workers = documents.worker_documents(cluster, b"authority")
+    controllers = documents.controller_documents(cluster, b"authority", key, (), ())
+    assert {file.mode for file in workers.values()} == {0o644}
+    assert [path for path, file in controllers.items() if file.mode != 0o644] == [
+        "/etc/kubernetes/encryption/config.json"
+    ]
+    told = json.loads(controllers["/etc/kubernetes/encryption/config.json"].data)
+    assert told == access.encryption_configuration(bytes(32))
+
+
+def test_what_an_api_server_is_told_to_read_is_in_the_bundle(cluster):
+    """An API server that misses a file does not start; what a node makes itself is not the bundle's."""
+    made = documents.controller_documents(cluster, b"authority", base64.b64encode(bytes(32)), (), ())
+    server = control_plane.cluster_configuration(cluster)["apiServer"]
+    paths = {value for name, value in flags(server["extraArgs"]).items() if value.endswith(".json")}
+    assert len(paths) == 4
+    assert paths <= set(made)
+
+
+def test_manifests_are_applied_in_the_order_in_which_they_are_given(cluster):
+    """Names sort as their numbers do, beyond ten too."""
+    given = [SimpleNamespace(name=f"m{number}", objects=({"kind": "X"},)) for number in range(12, 0, -1)]
+    made = documents.controller_documents(cluster, b"a", base64.b64encode(bytes(32)), given, ())
+    laid = sorted(path.rsplit("/", 1)[1] for path in made if "/manifests/" in path)
+    assert [name.split("-", 1)[1] for name in laid] == [f"m{number}.json" for number in range(12, 0, -1)]

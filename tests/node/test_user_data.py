@@ -1,13 +1,14 @@
 import ast
+import json
 import re
 
 import pytest
 import yaml
 
 from kubecfn.artifacts import data_root
-from kubecfn.node.bootstrap import compact, user_data_template
+from kubecfn.node.bootstrap import compact, pool_text, user_data_template
 
-SHARED = {"AWS::Region", "AWS::StackName", "ArtifactBucket", "Cluster", "Group", "NodeLogGroup"}
+SHARED = {"AWS::Region", "AWS::StackName", "ArtifactBucket", "Cluster", "Group", "NodeLogGroup", "Pool"}
 VALUES = {
     "AWS::Region": "ap-southeast-2",
     "AWS::StackName": "payments-production",
@@ -17,6 +18,7 @@ VALUES = {
     "WorkerBundleSha256": "0" * 64,
     "Group": "PoolGeneral",
     "NodeLogGroup": "/kubecfn/payments-production/nodes",
+    "Pool": pool_text({}, ()),
 }
 
 
@@ -38,8 +40,21 @@ def test_user_data_names_exactly_what_the_template_can_fill_in(role, bundle):
 
 @pytest.mark.parametrize("role", ["controller", "worker"])
 def test_filled_in_user_data_stays_tiny(role):
-    """Under 2 KiB of the 16 that EC2 allows, with names of ordinary length."""
+    """Under 2 KiB of the 16 that EC2 allows, with names of ordinary length and a pool that has nothing of its own."""
     assert len(filled(user_data_template(role)).encode()) < 2048
+
+
+def test_what_a_pool_is_told_is_read_as_it_was_meant():
+    """Labels and taints stand in the program as JSON; a pool without any costs nothing."""
+    labels, taints = {"team": "a.b-c_d", "empty": ""}, ({"key": "spot", "value": "true", "effect": "NoSchedule"},)
+    text = user_data_template("worker").replace("${Pool}", pool_text(labels, taints))
+    (pool,) = [
+        node.args[-1]
+        for node in ast.walk(ast.parse(re.sub(r"\$\{[^}]+\}", "x", text)))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "execl"
+    ]
+    assert json.loads(ast.literal_eval(pool)) == {"labels": labels, "taints": list(taints)}
+    assert pool_text({}, ()) == "{}"
 
 
 def test_what_runs_is_what_is_read():

@@ -29,7 +29,8 @@ from kubecfn.pki.keys import key_file
 for part in ("common", "controller"):
     sys.path.insert(0, str(data_root("userdata") / part / "usr/local/lib/kubecfn"))
 
-from member import certificates, hands, quiet, settings, units  # noqa: E402  it is found by the lines above
+from agent import units  # noqa: E402  it is found by the lines above
+from member import certificates, hands, quiet, settings  # noqa: E402  it is found by the lines above
 
 UNIT = data_root("userdata") / "controller/etc/systemd/system/etcd.service"
 DOMAIN = "payments.example.com"

@@ -20,7 +20,7 @@ import pytest
 from kubecfn import artifacts
 from kubecfn.local.api import Service, ServiceError
 from kubecfn.local.embedded import EmbeddedAws
-from kubecfn.node.bootstrap import user_data_template
+from kubecfn.node.bootstrap import pool_text, user_data_template
 
 REGION = "eu-central-1"
 BUCKET = "kubecfn-123456789012-eu-central-1"
@@ -131,6 +131,7 @@ class Node:
             "WorkerBundleSha256": digest,
             "Group": "Controllers",
             "NodeLogGroup": "/kubecfn/payments/nodes",
+            "Pool": pool_text({}, ()),
         }
         text = re.sub(r"\$\{([^}]+)\}", lambda found: values[found[1]], user_data_template(self.role))
         script = self.root.parent / "user-data"

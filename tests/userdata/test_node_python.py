@@ -8,11 +8,18 @@ import pytest
 
 import kubecfn.etcd
 from kubecfn.artifacts import data_root
+from kubecfn.artifacts.build import ON_NODES as ON_NODES_TOO
+from kubecfn.artifacts.sources import PACKAGE
 
 ON_NODES = [
     *data_root("userdata").rglob("*.py"),
     *data_root("userdata").rglob("usr/local/bin/*"),
-    *Path(kubecfn.etcd.__file__).parent.glob("*.py"),
+    *(
+        file
+        for part, names in ON_NODES_TOO.items()
+        for file in (PACKAGE / part).glob("*.py")
+        if not names or file.name in names
+    ),
 ]
 # Amazon Linux 2023 User Guide, "Python in AL2023": /usr/bin/python3 is 3.9 and stays so.
 NODES_PYTHON = (3, 9)
@@ -74,7 +81,7 @@ def test_what_runs_on_nodes_is_imported_by_a_real_python_39(tmp_path):
 
     done = subprocess.run([python39(), "-B", "-I", "-c", program], capture_output=True, text=True, check=False)
 
-    assert (done.returncode, done.stderr) == (2, "usage: kubecfn-agent run | start JSON\n")
+    assert (done.returncode, done.stderr) == (2, "usage: kubecfn-agent run | start JSON POOL\n")
 
 
 def test_every_ordering_line_of_a_unit_has_its_reason():
@@ -87,7 +94,13 @@ def test_every_ordering_line_of_a_unit_has_its_reason():
         for line in unit.read_text().splitlines():
             explained = line.startswith("#") or (explained and line.startswith(ordering))
             assert explained or not line.startswith(ordering), f"{unit.name}: {line}"
-    assert sorted(unit.name for unit in units) == ["etcd.service", "kubecfn-agent.service"]
+    assert sorted(unit.name for unit in units) == [
+        "aws-iam-authenticator.service",
+        "containerd.service",
+        "etcd.service",
+        "kubecfn-agent.service",
+        "kubelet.service",
+    ]
 
 
 def test_the_unit_starts_the_program_that_the_bundle_brings():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 from typing import Callable, Dict, Protocol, Tuple
 
 from kubecfn.etcd.journal import say
@@ -69,11 +70,20 @@ def service(
         fail: tells the stack that this node is not healthy, while it goes on trying.
         log: where a person reads what became of it after that.
     """
-    if node.role != "controller":
-        return Idle(stop)
+    if node.role == "worker":
+        if not has_kubernetes(node.root):
+            return Idle(stop)
+        from worker.service import Service as Worker  # noqa: PLC0415  a controller's bundle has no such package
+
+        return Worker(node, instance, stop, log)
     from member.service import Service as Member  # noqa: PLC0415  a worker's bundle has no such package
 
     return Member(node, instance, stop, fail, log, float(os.environ.get("KUBECFN_SETTLE_PATIENCE", SETTLE_PATIENCE)))
+
+
+def has_kubernetes(root: Path) -> bool:
+    """Say whether this machine runs Kubernetes: not where its units are processes, or where it is told to run etcd only."""
+    return root == Path("/") and os.environ.get("KUBECFN_ONLY", "") != "etcd"
 
 
 def boot(node: Node, more: Tuple[Tuple[str, Step], ...] = ()) -> None:

@@ -29,13 +29,13 @@ def main(arguments: List[str]) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    if arguments[:1] == ["start"] and len(arguments) == 2:  # noqa: PLR2004  the command and what user data tells
-        node.write_instance(root, arguments[1])
+    if arguments[:1] == ["start"] and len(arguments) == 3:  # noqa: PLR2004  the command and what user data tells
+        node.write_instance(root, *arguments[1:])
         # Only the rehearsal gives another root, and there is no systemd below it: this process is the service.
         return run(root, stop) if told_root else start(root, stop)
     if arguments == ["run"]:
         return run(root, stop)
-    sys.stderr.write("usage: kubecfn-agent run | start JSON\n")
+    sys.stderr.write("usage: kubecfn-agent run | start JSON POOL\n")
     return 2
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, TypeVar
+from typing import Any, Callable, Dict, Tuple, TypeVar
 
 from .steps import StepFailed
 
@@ -24,11 +24,15 @@ class Instance:
         region: e.g. ``eu-central-1``.
         signal: what names this instance to ``SignalResource``: ``StackName``, ``LogicalResourceId``, ``UniqueId``.
         log: what names its log stream: ``logGroupName``, ``logStreamName``.
+        labels: of its pool.
+        taints: of its pool: key, value and effect of each.
     """
 
     region: str
     signal: Dict[str, str]
     log: Dict[str, str]
+    labels: Dict[str, str] = field(default_factory=dict)
+    taints: Tuple[Dict[str, str], ...] = ()
 
     @property
     def id(self) -> str:
@@ -66,12 +70,19 @@ def read_instance(root: Path) -> Instance:
     return _made(Instance, root / INSTANCE)
 
 
-def write_instance(root: Path, text: str) -> None:
-    """Keep what user data told for this boot and every later one. The file is there whole or not at all."""
+def write_instance(root: Path, text: str, pool: str) -> None:
+    """Keep what user data told for this boot and every later one. The file is there whole or not at all.
+
+    Args:
+        root: what stands for ``/``.
+        text: how the instance speaks to AWS, as JSON.
+        pool: what its pool's nodes are, as JSON.
+    """
+    told = {**json.loads(pool), **json.loads(text)}
     target = root / INSTANCE
     handle, beside = tempfile.mkstemp(dir=str(target.parent))
     with os.fdopen(handle, "w") as file:
-        file.write(text + "\n")
+        file.write(json.dumps(told) + "\n")
     Path(beside).replace(target)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Iterable, List, Tuple
 
-from .units import State
+from agent.units import State
 
 LINES = 100
 _KINDS: Tuple[Tuple[str, Tuple[str, ...]], ...] = (

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional, Protocol, Tuple
 
+from agent import disk
 from agent.steps import StepFailed
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -24,7 +25,6 @@ from kubecfn.etcd.look import Look
 from kubecfn.etcd.objects import Found
 from kubecfn.etcd.store import Snapshot, Store, Stored, StoreError
 
-from . import disk
 from .seams import Clock
 from .settings import Me
 

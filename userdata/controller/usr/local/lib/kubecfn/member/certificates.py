@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Tuple
 
+from agent import disk
 from agent.steps import StepFailed
 
 from kubecfn.etcd import names
 from kubecfn.etcd.journal import say
 
-from . import disk
 from .settings import PKI, Me
 
 STEP = "certificates"

@@ -11,9 +11,10 @@ import json
 from pathlib import Path
 from typing import Any, Dict
 
+from agent import disk
 from agent.steps import StepFailed
 
-from . import disk, settings
+from . import settings
 
 STEP = "etcd-data"
 MARKER = "var/lib/etcd/epoch.json"

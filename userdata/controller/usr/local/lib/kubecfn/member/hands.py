@@ -14,6 +14,7 @@ from typing import Callable, Optional, Tuple
 
 from agent.patience import StoppedError
 from agent.steps import StepFailed
+from agent.units import Units
 
 from kubecfn.etcd.client import Client, EtcdError
 from kubecfn.etcd.journal import say
@@ -21,7 +22,6 @@ from kubecfn.etcd.journal import say
 from . import autopsy, comes_up, quiet, settings, tools
 from .data import Data
 from .settings import Begin, Me
-from .units import Units
 
 UNIT = "etcd.service"
 SAVED = "var/lib/kubecfn"

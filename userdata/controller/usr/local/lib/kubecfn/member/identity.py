@@ -7,26 +7,37 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, List
 
+from agent import disk
 from agent.patience import Patience
 from agent.steps import StepFailed
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import disk
-
 STEP = "identity"
 FILE = "var/lib/kubecfn/identity.json"
 GROUP_TAG = "aws:autoscaling:groupName"
-BUCKET_TAG = "kubecfn:backup-bucket"
+OWN_TAGS = "kubecfn:"
+BUCKET_TAG = f"{OWN_TAGS}backup-bucket"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What never changes in an instance's life, and so is asked once: a node starts again without EC2."""
+    """What never changes in an instance's life, and so is asked once: a node starts again without EC2.
+
+    Attributes:
+        instance: its id.
+        address: its own IPv4 address.
+        group: its Auto Scaling group.
+        bucket: where etcd's state and snapshots are kept.
+        account: AWS's, 12 digits.
+        tags: those that this tool gave it.
+    """
 
     instance: str
     address: str
     group: str
     bucket: str
+    account: str
+    tags: Dict[str, str]
 
 
 def learn(root: Path, instance: str, ec2: Any, patience: Patience) -> Identity:
@@ -44,7 +55,7 @@ def learn(root: Path, instance: str, ec2: Any, patience: Patience) -> Identity:
     return found
 
 
-def _kept(path: Path) -> Dict[str, str]:
+def _kept(path: Path) -> Dict[str, Any]:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -58,7 +69,9 @@ def _described(instance: str, ec2: Any, patience: Patience) -> Dict[str, Any]:
 
     def ask() -> None:
         answer = ec2.describe_instances(Filters=[{"Name": "instance-id", "Values": [instance]}])
-        answers.extend(one for each in answer["Reservations"] for one in each["Instances"])
+        answers.extend(
+            {**one, "OwnerId": each["OwnerId"]} for each in answer["Reservations"] for one in each["Instances"]
+        )
         if not answers or not answers[0].get("PrivateIpAddress") or GROUP_TAG not in _tags(answers[0]):
             answers.clear()
             raise LookupError(f"EC2 does not show {instance} with its address and group yet")
@@ -78,4 +91,6 @@ def _made(instance: str, described: Dict[str, Any]) -> Identity:
     tags = _tags(described)
     if not tags.get(BUCKET_TAG):
         raise StepFailed(STEP, f"{instance} has no tag {BUCKET_TAG}: its launch template has to name the backup bucket")
-    return Identity(instance, str(described["PrivateIpAddress"]), tags[GROUP_TAG], tags[BUCKET_TAG])
+    own = {key: value for key, value in tags.items() if key.startswith(OWN_TAGS)}
+    address, account = str(described["PrivateIpAddress"]), str(described["OwnerId"])
+    return Identity(instance, address, tags[GROUP_TAG], tags[BUCKET_TAG], account, own)

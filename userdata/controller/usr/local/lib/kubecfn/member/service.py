@@ -8,9 +8,11 @@ import time
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
 import boto3
+from agent import units
+from agent.boot import has_kubernetes
 from agent.node import Instance, Node
 from agent.nodelog import CALLS, NodeLog
 from agent.patience import Patience, StoppedError
@@ -22,7 +24,7 @@ from kubecfn.etcd.look import Look, Silence, look
 from kubecfn.etcd.places import Fleet
 from kubecfn.etcd.store import Store, Stored
 
-from . import certificates, identity, units
+from . import certificates, identity
 from .backups import Backups
 from .hands import SAVED, EtcdHands
 from .loop import Done, Loop, Place, World
@@ -31,18 +33,24 @@ from .quiet import Own
 from .settings import PKI, Me
 from .survivors import Copies
 
+if TYPE_CHECKING:
+    from controlplane.service import ControlPlane
+
 _DAY = 24 * 3600.0
 # Peers that do not trust this member say so to etcd alone: while it does not serve, its certificates may be why.
 _SOON = 20.0
+# How soon news of another thread's is noticed, in seconds.
+_SLICE = 0.25
 # What this node does after its boot.
 STEP = "serve"
 
 
 class WallClock:
-    """Time as it is, and waiting that a stop ends."""
+    """Time as it is, and waiting that a stop ends, and news of another thread's."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
+        self.news = threading.Event()
 
     def now(self) -> datetime:
         """Return the time of day."""
@@ -53,8 +61,13 @@ class WallClock:
         return time.monotonic()
 
     def wait(self, seconds: float) -> bool:
-        """Wait; True when told to stop."""
-        return self._stop.wait(seconds)
+        """Wait until the time is over or there is news; True when told to stop."""
+        end = self.monotonic() + seconds
+        while not self._stop.wait(max(0.0, min(_SLICE, end - self.monotonic()))):
+            if self.news.is_set() or self.monotonic() >= end:
+                self.news.clear()
+                return False
+        return True
 
 
 class Service:
@@ -84,15 +97,18 @@ class Service:
         self._me: Optional[Me] = None
         self._hands: Optional[EtcdHands] = None
         self._loop: Optional[Loop] = None
+        self._control: Optional[ControlPlane] = None
 
     @property
     def steps(self) -> Tuple[Tuple[str, Callable[[Node], str]], ...]:
         """The steps of the boot, in their order."""
+        settled = partial(self._until, "settled", lambda done: self._whole(done).settled)
         return (
             (identity.STEP, self._learn),
             (certificates.STEP, self._certify),
             ("etcd", partial(self._until, "etcd", lambda done: done.serves)),
-            ("settled", partial(self._until, "settled", lambda done: done.settled)),
+            *((("kubernetes", self._make_control_plane),) if has_kubernetes(self._node.root) else ()),
+            ("settled", settled),
         )
 
     def stay(self) -> None:
@@ -102,7 +118,8 @@ class Service:
 
     def _goes_on(self, done: Done) -> bool:
         """Look at a round after the boot; it is never the last."""
-        self._outcry.passed(STEP, done, well=done.serves)
+        whole = self._whole(done)
+        self._outcry.passed(STEP, whole, well=whole.serves)
         self._look_at_certificates(done)
         return False
 
@@ -116,6 +133,9 @@ class Service:
         found = identity.learn(node.root, self._instance.id, self._client("ec2"), patience)
         self._me = Me(found.instance, found.address, node.domain, node.etcd)
         self._loop = self._made(node, found, self._me)
+        if has_kubernetes(node.root):
+            self._control = self._beside(node, found, patience)
+            self._control.start()
         return f"{found.address} in {found.group}, whose backups lie in {found.bucket}"
 
     def _certify(self, node: Node) -> str:
@@ -137,19 +157,37 @@ class Service:
         except (StepFailed, OSError) as error:
             say("no-certificates", str(error))
 
+    def _make_control_plane(self, node: Node) -> str:
+        assert self._control
+        control = self._control
+        control.etcd_serves()
+        self._until("kubernetes", lambda _done: control.last.settled, node)
+        return control.last.reason
+
+    def _whole(self, done: Done) -> Done:
+        """Return what etcd and Kubernetes came to together: what is not well stands before what is."""
+        return self._control.last if self._control and done.settled and not self._control.last.settled else done
+
     def _until(self, step: str, wanted: Callable[[Done], bool], _node: Node) -> str:
         assert self._loop
 
         def there(done: Done) -> bool:
-            self._gate.passed(step, done)
+            whole = self._whole(done) if step != "etcd" else done
+            self._gate.passed(step, whole)
             # Nothing new when the gate has only just told it: the line was written before the signal.
-            self._outcry.passed(step, done, well=done.settled)
+            self._outcry.passed(step, whole, well=whole.settled)
             self._look_at_certificates(done)
             return wanted(done)
 
         if not self._loop.run(there):
             raise StoppedError
         return self._loop.last.reason
+
+    def _beside(self, node: Node, found: identity.Identity, patience: Patience) -> "ControlPlane":
+        from controlplane.beside import control_plane  # noqa: PLC0415  where etcd is alone nothing of it is needed
+
+        clock = self._clock
+        return control_plane(node, self._instance, found, self._client, self._stop, patience, clock.news.set)
 
     def _client(self, service: Any) -> Any:
         return boto3.client(service, region_name=self._instance.region, config=CALLS)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict
 
+from agent import disk
+
 from kubecfn.etcd.client import QUOTA_BYTES
 from kubecfn.etcd.names import CLIENT_PORT, PEER_PORT
-
-from . import disk
 
 FILE = "etc/etcd/etcd.yaml"
 DATA = "var/lib/etcd/member-data"

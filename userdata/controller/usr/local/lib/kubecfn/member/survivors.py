@@ -10,12 +10,11 @@ import re
 from pathlib import Path
 from typing import Callable, Tuple
 
+from agent import disk
 from botocore.exceptions import BotoCoreError, ClientError
 
 from kubecfn.etcd.journal import say
 from kubecfn.etcd.store import Store, Stored, StoreError
-
-from . import disk
 
 _COPY = re.compile(r"survivor-of-(\d+)\.db")
 _FAILURES = (StoreError, ClientError, BotoCoreError, OSError)

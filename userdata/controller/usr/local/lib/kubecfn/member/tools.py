@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import List, Tuple
 
+from agent import disk
 from agent.steps import StepFailed
 
-from . import disk
 from .settings import Me
 
 PROGRAM = "usr/local/bin/etcdutl"

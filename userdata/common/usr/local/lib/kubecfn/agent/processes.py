@@ -21,10 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Deque, Dict, Iterator, Tuple
 
-from agent.steps import StepFailed
-
 from kubecfn.etcd.journal import say
 
+from .steps import StepFailed
 from .units import State
 
 UNITS = "etc/systemd/system"
@@ -90,6 +89,9 @@ class Processes:
         self._root = root
         self._lock = threading.Lock()
         self._runs: Dict[str, _Run] = {}
+
+    def enable(self, unit: str) -> None:
+        """Do nothing: these end with the agent, which starts them again."""
 
     def start(self, unit: str) -> None:
         """Start it, unless it runs; return at once.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Protocol, Tuple
 
-from agent.steps import StepFailed
+from .steps import StepFailed
 
 STEP = "units"
 _SHOWN = ("ActiveState", "SubState", "Result", "ExecMainStatus", "InvocationID", "LoadState")
@@ -39,6 +39,9 @@ class State:
 class Units(Protocol):
     """What runs units. Every method may be called from any thread."""
 
+    def enable(self, unit: str) -> None:
+        """Start it at every later boot."""
+
     def start(self, unit: str) -> None:
         """Start it, unless it runs; return at once."""
 
@@ -66,6 +69,14 @@ def units(root: Path) -> Units:
 
 class Systemd:
     """Units as systemd runs them. They outlive the agent."""
+
+    def enable(self, unit: str) -> None:
+        """Start it at every later boot.
+
+        Raises:
+            StepFailed: systemd refused.
+        """
+        _must(["systemctl", "enable", "--quiet", unit])
 
     def start(self, unit: str) -> None:
         """Start it, unless it runs; return at once.

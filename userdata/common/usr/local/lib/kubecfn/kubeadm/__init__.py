@@ -1,0 +1,1 @@
+"""Makes this instance a node of its cluster by kubeadm, whatever its role."""

@@ -1,0 +1,73 @@
+"""Which node this instance is: what the metadata service says once, and what its user data said of its pool."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Dict
+
+from agent import disk
+from agent.node import Instance
+from agent.patience import Patience
+from agent.steps import StepFailed
+
+from kubecfn.node.here import Here
+
+from . import metadata
+
+STEP = "instance"
+FILE = "var/lib/kubecfn/placement.json"
+_PATHS = ("local-ipv4", "placement/availability-zone", "instance-type")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What never changes in an instance's life, and so is asked once."""
+
+    instance: str
+    address: str
+    zone: str
+    instance_type: str
+
+
+def learn(root: Path, instance: Instance, patience: Patience) -> Here:
+    """Return this instance as kubeadm's documents need it.
+
+    Raises:
+        StepFailed: the metadata service does not answer for as long as patience lasts.
+        StoppedError: told to stop meanwhile.
+    """
+    placed = _kept(root / FILE, instance.id) or _asked(root / FILE, instance.id, patience)
+    return Here(
+        instance.id,
+        placed.address,
+        instance.region,
+        placed.zone,
+        placed.instance_type,
+        cpus=os.cpu_count() or 1,
+        labels=instance.labels,
+        taints=instance.taints,
+    )
+
+
+def _kept(path: Path, instance: str) -> "Placement | None":
+    """Return what is on the disk; a disk that was another instance's says nothing."""
+    try:
+        told: Dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        placed = Placement(**told)
+    except (OSError, ValueError, TypeError):
+        return None
+    return placed if placed.instance == instance else None
+
+
+def _asked(path: Path, instance: str, patience: Patience) -> Placement:
+    answers = []
+    try:
+        patience.retry(lambda: answers.append(metadata.read(*_PATHS)), on=(OSError,), unless=lambda _error: False)
+    except OSError as error:
+        raise StepFailed(STEP, f"the metadata service does not answer: {error}") from error
+    placed = Placement(instance, *answers[-1])
+    disk.write(path, json.dumps(asdict(placed)) + "\n")
+    return placed

@@ -1,0 +1,149 @@
+"""The control plane's own life beside etcd's: made as soon as etcd serves, then looked at for as long as the node lives.
+
+It runs in a thread of its own, since etcd's loop must never wait for it: a member that looks after its peers only when
+its API server is well would bring both down.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Tuple
+
+from agent import disk
+from agent.node import Instance, Node
+from agent.patience import Patience, StoppedError
+from agent.steps import StepFailed
+from agent.units import Units
+from botocore.exceptions import BotoCoreError, ClientError
+from kubeadm import documents, instance, run
+from member.identity import Identity
+from member.loop import Done
+
+from kubecfn.etcd.journal import say
+from kubecfn.kubernetes.client import Client, KubernetesError
+
+from . import authenticator, configuration, hosts
+
+STEP = "kubernetes"
+ADMIN = "etc/kubernetes/admin.conf"
+# It is above every right that could be taken back: kubeadm alone needs it, and only to begin.
+SUPER_ADMIN = "etc/kubernetes/super-admin.conf"
+OWN_API = "https://127.0.0.1:6443"
+CONTAINERD, KUBELET = "containerd.service", "kubelet.service"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long to wait, in seconds: for what comes soon, after a failure, between looks when all is well."""
+
+    soon: float = 0.2
+    failed: float = 3.0
+    serving: float = 5.0
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the control plane is handed. `news`: called when another thread should look; `guards`: what runs beside it."""
+
+    root: Path
+    node: Node
+    instance: Instance
+    found: Identity
+    units: Units
+    stop: threading.Event
+    monotonic: Callable[[], float]
+    patience: Patience
+    news: Callable[[], None]
+    guards: Tuple[Callable[[Client], None], ...] = ()
+
+
+class ControlPlane:
+    """One controller's control plane; `start` begins, `etcd_serves` lets it go on, `last` says how it is."""
+
+    def __init__(self, around: Around, pace: Pace = Pace()) -> None:
+        self._around = around
+        self._pace = pace
+        self._etcd = threading.Event()
+        self._prepared = self._guarded = False
+        self._said = ("", "")
+        self.last = Done("begin", "nothing was done yet", missing="Kubernetes was not begun")
+        self._thread = threading.Thread(target=self._live, name="control-plane", daemon=True)
+
+    def start(self) -> None:
+        """Begin with what needs no etcd."""
+        self._thread.start()
+
+    def etcd_serves(self) -> None:
+        """Go on: this controller's etcd answers linearizable reads."""
+        self._etcd.set()
+
+    def _live(self) -> None:
+        while not self._around.stop.is_set():
+            try:
+                done = self._once()
+            except StoppedError:
+                return
+            except StepFailed as failed:
+                done = Done("failed", str(failed), missing=str(failed))
+            except configuration.Wait as wait:
+                done = Done("wait", str(wait), missing=str(wait))
+            except (KubernetesError, BotoCoreError, ClientError, OSError) as error:
+                done = Done("wait", str(error), missing=f"{STEP}: {error}")
+            self._tell(done)
+            self._around.stop.wait(self._wait(done))
+
+    def _wait(self, done: Done) -> float:
+        return {"serve": self._pace.serving, "failed": self._pace.failed}.get(done.decision, self._pace.soon)
+
+    def _tell(self, done: Done) -> None:
+        changed = (done.decision, done.reason) != self._said
+        self._said, self.last = (done.decision, done.reason), done
+        if changed:
+            say(done.decision, done.reason, step=STEP)
+            self._around.news()
+
+    def _once(self) -> Done:
+        around = self._around
+        if not self._prepared:
+            self._prepare()
+        if not self._etcd.is_set():
+            self._etcd.wait(self._pace.serving)
+            return Done("wait", "etcd does not serve yet", missing="etcd does not serve here yet")
+        if not run.is_done(around.root):
+            say("kubeadm-init", run.ensure(around.root, "init"))
+        disk.remove(around.root / SUPER_ADMIN)
+        for unit in (KUBELET, authenticator.UNIT):
+            self._run(unit)
+        client = Client.from_kubeconfig(around.root / ADMIN, server=OWN_API)
+        if not client.ready():
+            why = "the API server of this controller does not answer /readyz"
+            return Done("wait", why, missing=why)
+        told = configuration.ensure(around.root, client, around.found.instance, around.monotonic)
+        self._guard(client)
+        return Done("serve", f"the API server is ready; the configuration: {told}", settled=True)
+
+    def _prepare(self) -> None:
+        """Lay down what kubeadm and the units read, as often as it takes."""
+        around = self._around
+        here = instance.learn(around.root, around.instance, around.patience)
+        documents.lay(around.root, here, ("init", "cluster", "kubelet"))
+        hosts.name_api(around.root, f"api.{around.node.domain}", here.address)
+        authenticator.lay(around.root, here.region, around.found.tags)
+        self._run(CONTAINERD)
+        self._prepared = True
+
+    def _run(self, unit: str) -> None:
+        if not self._around.units.state(unit).running:
+            self._around.units.enable(unit)
+            self._around.units.start(unit)
+
+    def _guard(self, client: Client) -> None:
+        """Start what looks after the cluster from this controller, once."""
+        if self._guarded:
+            return
+        self._guarded = True
+        for guard in self._around.guards:
+            name = getattr(guard, "__name__", "guard")
+            threading.Thread(target=guard, args=(client,), name=name, daemon=True).start()

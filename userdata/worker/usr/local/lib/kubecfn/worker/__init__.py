@@ -1,0 +1,1 @@
+"""A worker: it joins its cluster and stays."""

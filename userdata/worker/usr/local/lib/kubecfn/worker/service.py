@@ -1,0 +1,133 @@
+"""A worker as the agent runs it: it joins by its instance role, signals when its node is ready, and says when it is not."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Callable, Optional, Tuple
+
+from agent import disk, units
+from agent.node import Instance, Node
+from agent.nodelog import NodeLog
+from agent.patience import Patience, StoppedError
+from agent.steps import StepFailed
+from botocore.exceptions import BotoCoreError, ClientError
+from kubeadm import documents, instance, run
+
+from kubecfn.etcd.journal import say
+from kubecfn.kubernetes.client import Client, KubernetesError
+from kubecfn.node.here import Here
+
+CONTAINERD, KUBELET = "containerd.service", "kubelet.service"
+KUBECONFIG = "etc/kubernetes/kubelet.conf"
+# Written by kubeadm while it joins; whoever joined does not need it.
+BOOTSTRAP = "etc/kubernetes/bootstrap-kubelet.conf"
+# How long it tries to join, and then to be ready, before its stack is told; it goes on after that.
+PATIENCE = 10 * 60.0
+_SOON, _AGAIN, _LOOK = 0.5, 3.0, 20.0
+# A node that was ready and is not: for so long it may be the network's, or an upgrade's.
+_OUTCRY = 120.0
+
+
+class Service:
+    """A worker.
+
+    Args:
+        node: what the bundle says.
+        instance: how this instance speaks to AWS.
+        stop: set when the agent has to end.
+        log: where a person reads why it is not ready later.
+    """
+
+    def __init__(self, node: Node, instance: Instance, stop: threading.Event, log: NodeLog) -> None:
+        self._node = node
+        self._instance = instance
+        self._stop = stop
+        self._log = log
+        self._units = units.units(node.root)
+        self._patience = float(os.environ.get("KUBECFN_SETTLE_PATIENCE", PATIENCE))
+        self._here: Optional[Here] = None
+
+    @property
+    def steps(self) -> Tuple[Tuple[str, Callable[[Node], str]], ...]:
+        """The steps of the boot, in their order."""
+        return (
+            (instance.STEP, self._learn),
+            ("containerd", lambda _node: self._run(CONTAINERD)),
+            ("kubeadm-join", self._join),
+            ("node-ready", self._ready),
+        )
+
+    def stay(self) -> None:
+        """Go on until told to stop; a node that stops being ready is said to be so."""
+        bad: Optional[float] = None
+        while not self._stop.wait(_LOOK):
+            flaw = self._flaw()
+            bad = (bad or time.monotonic()) if flaw else None
+            try:
+                if bad and time.monotonic() - bad >= _OUTCRY:
+                    self._log.trouble(StepFailed("node-ready", flaw))
+                elif not flaw:
+                    self._log.well()
+            except (BotoCoreError, ClientError, OSError) as error:
+                say("no-log", f"the log group did not take it: {error}")
+
+    def close(self) -> None:
+        """The agent ends; systemd keeps what it runs."""
+
+    def _learn(self, node: Node) -> str:
+        patience = Patience(float(os.environ.get("KUBECFN_PATIENCE", "120")), self._stop)
+        self._here = instance.learn(node.root, self._instance, patience)
+        return documents.lay(node.root, self._here, ("join",))
+
+    def _run(self, unit: str) -> str:
+        self._units.enable(unit)
+        if not self._units.state(unit).running:
+            self._units.start(unit)
+        return f"{unit} was started"
+
+    def _join(self, node: Node) -> str:
+        """Join, however often that takes: the control plane may only just be starting."""
+        told = self._until(lambda: run.ensure(node.root, "join"))
+        disk.remove(node.root / BOOTSTRAP)
+        self._run(KUBELET)
+        return told
+
+    def _ready(self, _node: Node) -> str:
+        def ready() -> str:
+            flaw = self._flaw()
+            if flaw:
+                raise StepFailed("node-ready", flaw)
+            return f"the node {self._instance.id} is ready"
+
+        return self._until(ready)
+
+    def _until(self, attempt: Callable[[], str]) -> str:
+        end = time.monotonic() + self._patience
+        said = ""
+        while True:
+            try:
+                return attempt()
+            except StepFailed as failed:
+                if time.monotonic() >= end:
+                    raise
+                if str(failed) != said:
+                    said = str(failed)
+                    say("wait", failed.reason, step=failed.step)
+                pause = _SOON if failed.step == "node-ready" else _AGAIN
+            if self._stop.wait(pause):
+                raise StoppedError
+
+    def _flaw(self) -> str:
+        """Return why this node is not ready, as the API server has it; empty when it is."""
+        try:
+            client = Client.from_kubeconfig(self._node.root / KUBECONFIG)
+            node = client.get(f"/api/v1/nodes/{self._instance.id}")
+        except (KubernetesError, OSError, ValueError) as error:
+            return f"the node {self._instance.id} cannot be read: {error}"
+        conditions = {one["type"]: one for one in node.get("status", {}).get("conditions", ())}
+        ready = conditions.get("Ready", {})
+        if ready.get("status") == "True":
+            return ""
+        return f"the node {self._instance.id} is not ready: {ready.get('message') or 'it has said nothing yet'}"
