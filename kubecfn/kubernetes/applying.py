@@ -23,10 +23,11 @@ from kubecfn.kubernetes.objects import Kinds, Name, Object, flat, name_of, order
 from kubecfn.kubernetes.pruning import Pruned, prune
 from kubecfn.kubernetes.waiting import ApplyError, Waiting
 
-__all__ = ["INVENTORY", "MANAGER", "Applied", "ApplyError", "Pruned", "apply_all"]
+__all__ = ["INVENTORY", "LABEL", "MANAGER", "Applied", "ApplyError", "Pruned", "apply_all"]
 
 MANAGER = "kubecfn"
 INVENTORY = "kubecfn-inventory"
+LABEL = "kubecfn.io/inventory"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def apply_all(
     names = [name_of(one) for one in wanted]
     waiting.through(listed.named, lambda: listed.write([*names, *before]))
     for name, one in zip(names, wanted):  # noqa: B905  Python 3.9 has no strict
-        _apply(client, kinds, name, one, waiting)
+        _apply(client, kinds, name, _sent(one, inventory), waiting)
     kept = {name.identity for name in names}
     unwanted = [one for one in before if one.identity not in kept]
     gone = prune(client, kinds, unwanted, manager=MANAGER, waiting=waiting, report=report)
@@ -98,22 +99,24 @@ def _wanted(objects: Iterable[Object]) -> list[Object]:
 
 
 def _apply(client: Client, kinds: Kinds, name: Name, one: Object, waiting: Waiting) -> None:
-    waiting.through(name, lambda: client.apply(kinds.path(name), _sent(one), manager=MANAGER))
+    waiting.through(name, lambda: client.apply(kinds.path(name), one, manager=MANAGER))
     if name.kind == "CustomResourceDefinition":
         # Until then its objects are unknown (apiextensions, condition "Established").
         waiting.through(name, lambda: _established(client.get(kinds.path(name))))
 
 
-def _sent(one: Object) -> Object:
-    """Return the object without what only a server writes."""
-    metadata = {
-        key: value for key, value in one["metadata"].items() if key not in {"managedFields", "creationTimestamp"}
-    }
-    return {**{key: value for key, value in one.items() if key != "status"}, "metadata": metadata}
+def _sent(one: Object, inventory: str) -> Object:
+    """Return the object without what only a server writes, and with the label that tells where it comes from.
+
+    Without a field of ours on it, an object that is only a name would not be known as ours again.
+    """
+    told = {key: value for key, value in one["metadata"].items() if key not in {"managedFields", "creationTimestamp"}}
+    told["labels"] = {**(told.get("labels") or {}), LABEL: inventory}
+    return {**{key: value for key, value in one.items() if key != "status"}, "metadata": told}
 
 
 def _established(definition: Object) -> None:
-    conditions = definition.get("status", {}).get("conditions", [])
+    conditions = definition.get("status", {}).get("conditions") or ()
     if not any(one["type"] == "Established" and one["status"] == "True" for one in conditions):
         refused = [
             one.get("message", "") for one in conditions if one["type"] == "NamesAccepted" and one["status"] == "False"

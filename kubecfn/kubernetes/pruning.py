@@ -71,7 +71,9 @@ def _remove(client: Client, kinds: Kinds, name: Name, manager: str) -> str:
             raise
         return ""
     metadata = found["metadata"]
-    if not any(one.get("manager") == manager for one in metadata.get("managedFields", ())):
+    # The operation, too: what is created without a manager's name gets that of the program that did it.
+    owners = {(one.get("manager"), one.get("operation")) for one in metadata.get("managedFields", ())}
+    if (manager, "Apply") not in owners:
         return ""
     why = _needed(client, kinds, found)
     if not why:

@@ -206,6 +206,7 @@ def _whole(connection: _Connection, response: http.client.HTTPResponse, until: f
             raise http.client.HTTPException(f"more than {_LARGEST} bytes")
     if response.length:  # reading piece by piece does not look at what is missing
         raise http.client.IncompleteRead(b"", response.length)
+    response.close()  # nor does that end it; while it is open, its connection takes no other request
     return b"".join(pieces)
 
 

@@ -1,14 +1,59 @@
-"""One real API server for all tests of this folder and run, of each minor that is built."""
+"""One real API server of the newest minor for all tests of this folder, and one of each older minor for a few."""
 
 from __future__ import annotations
+
+import itertools
+import time
 
 import pytest
 
 from tests.kubernetes.server import minors, running
 
+_NUMBER = itertools.count(1)
 
-@pytest.fixture(scope="session", params=minors())
-def cluster(request):
-    """The server; each test uses namespaces and names of its own."""
+
+@pytest.fixture(scope="session")
+def cluster():
+    """The newest server; each test uses namespaces and names of its own."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=minors()[1:])
+def older(request):
+    """A server of an older minor."""
     with running(request.param) as server:
         yield server
+
+
+@pytest.fixture
+def space(cluster):
+    """The name of a namespace that is this test's own."""
+    name = f"test-{next(_NUMBER)}"
+    cluster.admin.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    return name
+
+
+class Clock:
+    """A time of its own: to sleep is to be there."""
+
+    def __init__(self):
+        self.now = time.time()
+        self.slept = []
+
+    def time(self):
+        """Seconds since 1970."""
+        return self.now
+
+    monotonic = time
+
+    def sleep(self, seconds):
+        """Be later."""
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock():
+    """A clock that a test sets."""
+    return Clock()
