@@ -25,10 +25,12 @@ class Hands:
     Attributes:
         nodes: the cluster's.
         report: tells people.
+        forgets: deletes the object of a node that is drained; not before its hook, which may find other pods there.
     """
 
     nodes: Nodes
     report: Report
+    forgets: bool = True
 
     def settle(self, instance: str) -> Verdict:
         """Return what a worker's hook is to be told, when everything is done about it that can be done now."""
@@ -50,7 +52,8 @@ class Hands:
             case Do.LET_GO:
                 return self._let_go(step, sight, step.reason)
             case Do.FORGET:
-                self._forget(sight.instance)
+                if self.forgets:
+                    self._forget(sight.instance)
                 return self._let_go(step, sight, f"{sight.instance} is drained: {step.reason}")
             case Do.WAIT:
                 return self._wait(sight, step.reason, quiet=sight.seconds < QUIET)

@@ -30,7 +30,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, int]:
     if event.get("detail-type") == INTERRUPTION:
         instance = str(event["detail"]["instance-id"])
         say("interruption", f"EC2 takes {instance} back within two minutes", instance=instance)
-        return Run(aws, _hands(settings), settings).watch(instance, span)
+        return Run(aws, _hands(settings, forgets=False), settings).watch(instance, span)
     found = leaving(event, settings.hook, aws.waiting_in_pools(settings.cluster))
     if found.ignored or not found.leaving:
         return settle(aws, settings.hook, found, lambda one: Verdict(Answer.WAIT, f"{one.instance} is not looked at"))
@@ -51,5 +51,5 @@ def _goes_with(going: str, one: Leaving) -> Verdict:
     return Verdict(Answer.CONTINUE, f"{going}: {one.instance} goes with it")
 
 
-def _hands(settings: Settings) -> Hands:
-    return Hands(nodes(settings), report(settings.node_log))
+def _hands(settings: Settings, *, forgets: bool = True) -> Hands:
+    return Hands(nodes(settings), report(settings.node_log), forgets)

@@ -15,6 +15,8 @@ def pod(name, **about):
         metadata["annotations"] = {"kubernetes.io/config.mirror": "x"}
     if about.get("deleting"):
         metadata["deletionTimestamp"] = "2026-11-21T10:00:00Z"
+    if about.get("finalizers"):
+        metadata["finalizers"] = about["finalizers"]
     spec = {"priority": about["priority"]} if "priority" in about else {}
     return read({"metadata": metadata, "spec": spec, "status": {"phase": about.get("phase", "Running")}})
 
@@ -58,3 +60,11 @@ def test_the_critical_leave_last(other):
 def test_an_empty_node_may_go():
     """Nothing is there that could leave."""
     assert plan([]).empty
+
+
+def test_who_is_not_made_again_and_who_is_held_is_known():
+    """Both are told to people: the one is lost with its node, the other keeps it."""
+    bare, owned, held = pod("a"), pod("b", owner="ReplicaSet"), pod("c", finalizers=["shop.example/wait"])
+
+    assert (bare.managed, owned.managed) == (False, True)
+    assert (held.held, bare.held) == (("shop.example/wait",), ())

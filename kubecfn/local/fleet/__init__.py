@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +24,7 @@ from kubecfn.local.fleet.notices import Notices
 from kubecfn.local.fleet.reconcile import Reconciler
 from kubecfn.local.fleet.schedules import Schedules
 from kubecfn.local.fleet.shown import views
+from kubecfn.local.fleet.spot import interrupt
 from kubecfn.local.world import World
 
 
@@ -33,10 +35,12 @@ class Fleet(Service):
     Attributes:
         bus: its `deliveries` and its `disturb`.
         machines: what runs the instances.
+        interrupt: takes a spot instance back, by its region and id.
     """
 
     bus: Bus
     machines: Machines
+    interrupt: Callable[[str, str], None]
 
 
 def service(world: World, machines: Machines | None = None, *, concurrency: int = 1) -> Fleet:
@@ -79,7 +83,7 @@ def service(world: World, machines: Machines | None = None, *, concurrency: int 
     operations["ec2", "TerminateInstances"] = partial(_switch_off, running)
     operations["ec2", "GetConsoleOutput"] = partial(console_output, running, world)
     noted = {key: _noting(regions, handler) for key, handler in operations.items()}
-    return Fleet(noted, close, bus, running, views=views(running))
+    return Fleet(noted, close, bus, running, partial(interrupt, world, agenda, notices), views=views(running))
 
 
 def _noting(regions: set[str], handler: Handler) -> Handler:

@@ -70,6 +70,12 @@ class Notices:
         detail = {"instance-id": instance_id, "state": state}
         self._send(region, "aws.ec2", "EC2 Instance State-change Notification", [arn], detail)
 
+    def interruption(self, region: str, instance_id: str) -> None:
+        """EC2 takes a spot instance back (EC2 User Guide, "Spot Instance interruption notices")."""
+        zone = f"arn:{partition_of(region)}:ec2:{region}a:instance/{instance_id}"
+        detail = {"instance-id": instance_id, "instance-action": "terminate"}
+        self._send(region, "aws.ec2", "EC2 Spot Instance Interruption Warning", [zone], detail)
+
     def _scaled(self, group: Group, member: Member, kind: str, way: tuple[str, str]) -> None:
         arn = f"arn:{partition_of(group.region)}:ec2:{group.region}:{self.world.account}:instance/{member.id}"
         activity = member.activity or Activity("", "", self.world.clock.now())
