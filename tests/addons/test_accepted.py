@@ -1,0 +1,86 @@
+"""The real API server of each minor takes every object of the add-ons, field by field."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from kubecfn.kubernetes.applying import MANAGER, apply_all
+from kubecfn.kubernetes.client import KubernetesError
+from kubecfn.kubernetes.objects import Kinds, name_of
+from tests.addons.samples import ASKED, named, objects_of
+
+
+def applied(server, objects):
+    """Apply objects as the first controller does."""
+    return apply_all(server.admin, objects, report=lambda _: None, patience=5.0)
+
+
+def sent(server, one, **query):
+    """Write a single object, or only ask what would become of it."""
+    return server.admin.apply(Kinds(server.admin).path(name_of(one)), one, manager=MANAGER, **query)
+
+
+def workloads(server):
+    """Return how often each Deployment and DaemonSet that is there was changed."""
+    found = [*server.admin.list("/apis/apps/v1/deployments"), *server.admin.list("/apis/apps/v1/daemonsets")]
+    return {one["metadata"]["name"]: one["metadata"]["generation"] for one in found}
+
+
+def test_all_that_runs_by_default_is_taken(server):
+    """Each minor's API server takes every object, and the same a second time changes nothing."""
+    objects = objects_of(server.minor)
+
+    assert len(applied(server, objects).applied) == len(objects)
+    before = workloads(server)
+    applied(server, objects)
+    assert workloads(server) == before
+    assert len(before) == 9
+
+
+def test_whatever_is_asked_for_is_taken(server):
+    """No configuration of add-ons makes an object that an API server of its minor would refuse."""
+    default = objects_of(server.minor)
+    applied(server, default)
+    asked = {json.dumps(one, sort_keys=True) for more in ASKED.values() for one in objects_of(server.minor, **more)}
+    other = [json.loads(one) for one in asked - {json.dumps(one, sort_keys=True) for one in default}]
+
+    assert len(other) > 8
+    for one in other:
+        assert sent(server, one, dryRun="All")["metadata"]["name"] == one["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "path"),
+    [
+        ("DaemonSet", "kube-proxy", ("spec", "template", "spec", "hostNetwrk")),
+        ("Deployment", "coredns", ("spec", "template", "spec", "securityContext", "runAsNonroot")),
+        ("PodDisruptionBudget", "metrics-server", ("spec", "maxUnavaliable")),
+        ("CSIDriver", "ebs.csi.aws.com", ("spec", "attachRequird")),
+    ],
+)
+def test_a_misspelt_field_is_refused(server, kind, name, path):
+    """A field that this minor does not know is refused by its name: nothing is silently dropped."""
+    one = copy.deepcopy(named(objects_of(server.minor), kind, name))
+    place = one
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = True
+
+    with pytest.raises(KubernetesError, match=path[-1]):
+        sent(server, one, dryRun="All")
+
+
+def test_what_is_turned_off_is_deleted(server):
+    """An add-on that is no longer asked for leaves nothing behind; what is still asked for stays."""
+    applied(server, objects_of(server.minor))
+    least = objects_of(server.minor, **ASKED["least"])
+    applied(server, least)
+
+    assert set(workloads(server)) == {"coredns", "kube-proxy"}
+    assert not list(server.admin.list("/apis/storage.k8s.io/v1/storageclasses"))
+    bindings = server.admin.list("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings")
+    left = {one["metadata"]["name"] for one in bindings if "kubernetes.io/bootstrapping" not in one["metadata"].get("labels", {})}
+    assert left == {one["metadata"]["name"] for one in least if one["kind"] == "ClusterRoleBinding"}
