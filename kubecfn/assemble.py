@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kubecfn.access.rights import access_objects
+from kubecfn.addons.manifests import manifests
 from kubecfn.artifacts import Artifact, NodeFacts, controller_bundle, etcd_client, lambda_zips, worker_bundle
 from kubecfn.artifacts.authority import kubernetes_authority
+from kubecfn.charts.extra import extra_objects
 from kubecfn.cluster_keys import known_domain
 from kubecfn.config import Config, Found
 from kubecfn.config.types import seconds
@@ -87,8 +90,18 @@ def emitted(config: Config, found: Found) -> Emitted:
     return Emitted(config, found, text, template, tuple(used))
 
 
-def artifacts(config: Config, found: Found, keys: Path) -> tuple[Artifact, ...]:
-    """Return everything that is uploaded, from the keys in `keys` and the trees of this package."""
+def artifacts(config: Config, found: Found, keys: Path, folder: Path = Path()) -> tuple[Artifact, ...]:
+    """Return everything that is uploaded, from the trees of this package and what an operator brings.
+
+    Args:
+        config: the cluster.
+        found: the IDs of outside resources.
+        keys: the folder of its keys.
+        folder: from which the configuration's paths are; that of its file.
+
+    Raises:
+        KubecfnError: keys are missing, or what the configuration names cannot be read or rendered.
+    """
     from kubecfn import pki  # noqa: PLC0415  see kubecfn.cluster_keys
 
     versions = choose(config.kubernetes, config.etcd)
@@ -100,7 +113,8 @@ def artifacts(config: Config, found: Found, keys: Path) -> tuple[Artifact, ...]:
     cluster = node_cluster(config, domain)
     authority = workers[AUTHORITY.lstrip("/")].data
     key = controllers[ENCRYPTION_KEY.lstrip("/")].data
-    told = controller_documents(cluster, authority, key, (), ())
+    applied = (*manifests(cluster, config), *extra_objects(config, folder), *access_objects(config))
+    told = controller_documents(cluster, authority, key, applied, [role.name for role in config.access])
     return (
         controller_bundle(facts, controllers, told),
         worker_bundle(facts, workers, worker_documents(cluster, authority)),
@@ -122,6 +136,9 @@ def node_cluster(config: Config, domain: str) -> Cluster:
         pod_cidr=config.network.pod_cidr,
         service_cidr=config.network.service_cidr,
         extra_sans=config.api.extra_sans,
+        cloud=config.addons.cloud_controller,
+        api_server_flags=config.controllers.api_server_flags,
+        kubelet_flags=config.kubelet_flags,
     )
 
 

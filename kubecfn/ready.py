@@ -50,11 +50,22 @@ def make_ready(
     build: Path,
     *,
     source: str = "configuration",
+    folder: Path = Path(),
     only_look: bool = False,
     clock: Waiting | None = None,
     report: Reporter = silent,
 ) -> Ready:
     """Find, make and write everything; with `only_look` nothing is made in AWS.
+
+    Args:
+        config: the cluster.
+        aws: the account.
+        build: the folder of what is made.
+        source: where the configuration stands, as errors name it.
+        folder: from which the configuration's paths are.
+        only_look: make nothing in AWS.
+        clock: for what is waited for.
+        report: is told what is done.
 
     Raises:
         KubecfnError: whatever a person has to mend, before anything of the cluster is sent.
@@ -67,7 +78,7 @@ def make_ready(
     made = pki.make(keys, pki_spec(config, found), now=datetime.now(UTC))  # certificates live in the wall's time
     if made.made:
         report(Progress(Kind.STEP, f"Keys made in {keys}: {', '.join(made.made)}. Back this folder up."))
-    archives = artifacts(config, found, keys)
+    archives = artifacts(config, found, keys, folder)
     paths = write(build / config.name / "artifacts", archives)
     bucket = _bucket(config, aws, only_look=only_look, clock=clock or RealClock(), report=report)
     parameters = values(stack, archives, bucket.name, bucket.key_arn)

@@ -29,7 +29,9 @@ def upload(where: Where, output: str) -> None:
     config = where.config()
     aws = _connect(where, config)
     with talking() as talk:
-        ready = make_ready(config, aws, where.build, source=str(where.source), report=talk.report)
+        ready = make_ready(
+            config, aws, where.build, source=str(where.source), folder=where.source.parent, report=talk.report
+        )
         sent = send(aws, ready.bucket, ready.deployment.artifacts, report=talk.report)
     rows = [(one.artifact.key, "uploaded" if one.sent else "was there") for one in sent]
     if output == "json":
@@ -59,7 +61,15 @@ def plan(where: Where, output: str, html: Path | None) -> None:
     config = where.config()
     aws = _connect(where, config)
     with talking() as talk:
-        ready = make_ready(config, aws, where.build, source=str(where.source), only_look=True, report=talk.report)
+        ready = make_ready(
+            config,
+            aws,
+            where.build,
+            source=str(where.source),
+            folder=where.source.parent,
+            only_look=True,
+            report=talk.report,
+        )
         explanation = make_plan(ready.deployment, aws, report=talk.report)
     if html:
         write_file(html, report_html(explanation, f"{config.name} in {config.region}", svg(ready.template)))
@@ -84,7 +94,9 @@ def apply(where: Where, output: str, yes: bool) -> None:
     config = where.config()
     aws = _connect(where, config)
     with talking(yes=yes) as talk:
-        ready = make_ready(config, aws, where.build, source=str(where.source), report=talk.report)
+        ready = make_ready(
+            config, aws, where.build, source=str(where.source), folder=where.source.parent, report=talk.report
+        )
         outcome = make_it_so(ready.deployment, aws, ask=talk.ask, report=talk.report, come_back=where.command("apply"))
     if output == "json":
         print_json(outcome.to_json())

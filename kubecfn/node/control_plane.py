@@ -69,6 +69,7 @@ def cluster_configuration(cluster: Cluster) -> dict[str, Any]:
 
 def _api_server(cluster: Cluster) -> dict[str, Any]:
     flags = {
+        **cluster.api_server_flags,
         "audit-policy-file": f"{facts.AUDIT}/policy.json",
         "audit-log-path": f"{facts.AUDIT_LOG}/audit.log",
         "audit-log-maxage": "30",

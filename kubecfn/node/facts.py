@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from kubecfn.versions import Release, Version
 
@@ -36,6 +37,8 @@ class Cluster:
         service_cidr: IPv4 addresses of services.
         extra_sans: further names in the API server's certificate.
         cloud: a cloud controller manager tells of each node what AWS knows; without one nobody would.
+        api_server_flags: more of kube-apiserver's, none of those that kubecfn sets.
+        kubelet_flags: more of every kubelet's, none of those that kubecfn sets.
         repository: where the images of Kubernetes come from.
     """
 
@@ -48,6 +51,8 @@ class Cluster:
     service_cidr: str
     extra_sans: tuple[str, ...] = ()
     cloud: bool = True
+    api_server_flags: Mapping[str, str] = field(default_factory=dict)
+    kubelet_flags: Mapping[str, str] = field(default_factory=dict)
     repository: str = REGISTRY
 
     @property

@@ -11,11 +11,11 @@ from kubecfn.node.facts import Cluster
 
 def registration(cluster: Cluster) -> dict[str, Any]:
     """Return the NodeRegistrationOptions; the instance adds its name, labels, taints and more flags."""
-    cloud = {"cloud-provider": "external"} if cluster.cloud else {}
+    flags = {**cluster.kubelet_flags, **({"cloud-provider": "external"} if cluster.cloud else {})}
     return {
         "criSocket": facts.CRI_SOCKET,
         "imagePullPolicy": "IfNotPresent",
-        "kubeletExtraArgs": arguments(cloud),
+        "kubeletExtraArgs": arguments(flags),
     }
 
 

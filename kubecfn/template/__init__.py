@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from troposphere import Template
+from troposphere import GetAtt, Template
 
 from kubecfn.config import Config, Found
-from kubecfn.node.here import WORKER_ROLE_TAG
+from kubecfn.node.here import DRAIN_ROLE_TAG, WORKER_ROLE_TAG
+from kubecfn.template.access import add_access
 from kubecfn.template.alarms import add_alarms
 from kubecfn.template.budgets import within_limits
 from kubecfn.template.cluster_functions import (
     FUNCTIONS,
+    Draining,
     add_controller_lifecycle,
     add_discovery,
     add_etcd_backup,
@@ -25,7 +27,7 @@ from kubecfn.template.launch_template import add_volume_keys
 from kubecfn.template.load_balancer import add_load_balancer
 from kubecfn.template.logs import add_log_group
 from kubecfn.template.network import add_network
-from kubecfn.template.node_role import add_worker_role
+from kubecfn.template.node_role import NodeRole, add_worker_role
 from kubecfn.template.outputs import add_outputs
 from kubecfn.template.parameters import add_inputs
 from kubecfn.template.pools import add_pools
@@ -66,6 +68,7 @@ def build(config: Config, found: Found) -> Template:
             template, config, inputs, storage, network=network, security=security, zone=zone, log=log
         )
         workers = add_worker_role(template, config, inputs, log)
+        people = add_access(template, config)
         controllers = add_controllers(
             template,
             config,
@@ -76,7 +79,7 @@ def build(config: Config, found: Found) -> Template:
             log=log,
             storage=storage,
             volume_keys=keys,
-            roles={WORKER_ROLE_TAG: workers.arn} if workers else {},
+            roles={**people, **_of_nodes(workers, draining)},
             triggers=(*discovery, *leaving, *backups),
         )
         add_alarms(template, config, FUNCTIONS, controllers.ready)
@@ -103,6 +106,12 @@ def build(config: Config, found: Found) -> Template:
             pools=pools,
         )
     return template
+
+
+def _of_nodes(workers: NodeRole | None, draining: Draining) -> dict[str, GetAtt]:
+    """Return the roles by which workers come to the API and are let go, by the tag in which a controller finds each."""
+    known = {WORKER_ROLE_TAG: workers and workers.arn, DRAIN_ROLE_TAG: draining.role_arn}
+    return {tag: arn for tag, arn in known.items() if arn}
 
 
 def parameters(config: Config, found: Found, artifacts: Mapping[str, str]) -> dict[str, str]:

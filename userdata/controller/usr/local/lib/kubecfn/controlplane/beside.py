@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any, Callable
 
 from agent import units
@@ -50,7 +49,6 @@ def control_plane(  # noqa: PLR0917  all that a control plane is made of
             found=found,
             units=units.units(node.root),
             stop=stop,
-            monotonic=time.monotonic,
             patience=patience,
             news=news,
             guards=(approve,),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 from agent import disk
 from agent.steps import StepFailed
@@ -24,47 +24,62 @@ STEP = "configuration"
 NAMESPACE, NAME = "kube-system", "kubecfn-configuration"
 APPLIED = "kubecfn.io/configuration"
 SEEN = "var/lib/kubecfn/configuration-seen"
-# An applier that died is followed after this many seconds.
-HELD = 60.0
+# For how long passing refusals are tried again; an applier that died is followed after more than that.
+PATIENCE = 90.0
+HELD = 120
 
 
 class Wait(Exception):  # noqa: N818  it is what to do
     """Another controller is about to do it."""
 
 
-def ensure(root: Path, client: Client, me: str, monotonic: Callable[[], float]) -> str:
-    """See to it that the cluster has this configuration; return how.
+class Configuration:
+    """This controller's part in it.
 
     Args:
         root: what stands for ``/``.
         client: of this controller's own API server.
         me: this instance.
-        monotonic: seconds that never jump.
-
-    Raises:
-        Wait: another controller applies it now.
-        StepFailed: the API server refuses an object, by name and in its own words.
-        KubernetesError: the API server does not answer.
     """
-    manifests, wanted = read(root)
-    seen = root / SEEN
-    if seen.exists():
-        return "was applied before"
-    lease = Lease(client, NAMESPACE, NAME, me, HELD, monotonic)
-    if lease.annotations().get(APPLIED) == wanted:
+
+    def __init__(self, root: Path, client: Client, me: str) -> None:
+        self._root = root
+        self._client = client
+        self._lease = Lease(client, NAMESPACE, NAME, me, seconds=HELD)
+
+    def ensure(self) -> str:
+        """See to it that the cluster has this configuration; return how.
+
+        Raises:
+            Wait: another controller applies it now.
+            StepFailed: the API server refuses an object, by name and in its own words.
+            KubernetesError: the API server does not answer.
+        """
+        seen = self._root / SEEN
+        if seen.exists():
+            return "was applied before"
+        objects, wanted = read(self._root)
+        held = self._lease.read()
+        if held and held.notes.get(APPLIED) == wanted:
+            disk.write(seen, wanted + "\n")
+            return "another controller has applied it"
+        if not self._lease.acquire():
+            raise Wait(f"{held.holder if held else 'another controller'} applies the configuration")
+        try:
+            told = self._apply(objects, wanted)
+        finally:
+            self._lease.release()
         disk.write(seen, wanted + "\n")
-        return "another controller has applied it"
-    if not lease.acquire():
-        raise Wait(f"{lease.holder() or 'another controller'} applies the configuration")
-    try:
-        changed = apply_all(client, manifests, report=lambda line: say(STEP, line), alive=lease.renew)
-    except ApplyError as error:
-        raise StepFailed(STEP, str(error)) from error
-    finally:
-        lease.release()
-    lease.annotate({APPLIED: wanted})
-    disk.write(seen, wanted + "\n")
-    return f"applied, {changed}"
+        return told
+
+    def _apply(self, objects: List[Dict[str, Any]], wanted: str) -> str:
+        try:
+            applied = apply_all(self._client, objects, report=lambda line: say(STEP, line), patience=PATIENCE)
+        except ApplyError as error:
+            raise StepFailed(STEP, str(error)) from error
+        if not self._lease.renew({APPLIED: wanted}):
+            raise Wait("this controller took too long, and another applies the configuration")
+        return f"{len(applied.applied)} objects were applied, {len(applied.pruned.removed)} removed"
 
 
 def read(root: Path) -> Tuple[List[Dict[str, Any]], str]:

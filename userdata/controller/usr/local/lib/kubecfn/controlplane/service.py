@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Tuple
+from typing import Callable, Optional, Tuple
 
 from agent import disk
 from agent.node import Instance, Node
@@ -53,7 +53,6 @@ class Around:
     found: Identity
     units: Units
     stop: threading.Event
-    monotonic: Callable[[], float]
     patience: Patience
     news: Callable[[], None]
     guards: Tuple[Callable[[Client], None], ...] = ()
@@ -67,6 +66,8 @@ class ControlPlane:
         self._pace = pace
         self._etcd = threading.Event()
         self._prepared = self._guarded = False
+        self._client: Optional[Client] = None
+        self._configuration: Optional[configuration.Configuration] = None
         self._said = ("", "")
         self.last = Done("begin", "nothing was done yet", missing="Kubernetes was not begun")
         self._thread = threading.Thread(target=self._live, name="control-plane", daemon=True)
@@ -116,12 +117,15 @@ class ControlPlane:
         disk.remove(around.root / SUPER_ADMIN)
         for unit in (KUBELET, authenticator.UNIT):
             self._run(unit)
-        client = Client.from_kubeconfig(around.root / ADMIN, server=OWN_API)
-        if not client.ready():
+        if self._client is None:
+            self._client = Client.from_kubeconfig(around.root / ADMIN, server=OWN_API)
+            self._configuration = configuration.Configuration(around.root, self._client, around.found.instance)
+        if not self._client.ready():
             why = "the API server of this controller does not answer /readyz"
             return Done("wait", why, missing=why)
-        told = configuration.ensure(around.root, client, around.found.instance, around.monotonic)
-        self._guard(client)
+        assert self._configuration
+        told = self._configuration.ensure()
+        self._guard(self._client)
         return Done("serve", f"the API server is ready; the configuration: {told}", settled=True)
 
     def _prepare(self) -> None:
