@@ -24,6 +24,8 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 # How far a request's date may be off. IAM User Guide, "Create a signed AWS API request": in most cases five minutes. Amazon
 # S3 API Reference, "Authenticating Requests", and EC2 "Error codes", RequestExpired: fifteen.
 _OFF = timedelta(minutes=5)
+# aws-iam-authenticator, pkg/token: a presigned request to STS is good for fifteen minutes, whatever X-Amz-Expires says.
+_PRESIGNED = timedelta(minutes=15)
 _FURTHER_OFF = {"s3": timedelta(minutes=15), "ec2": timedelta(minutes=15)}
 
 
@@ -71,11 +73,12 @@ def signature_of(environ: Mapping[str, Any]) -> Signature | None:
 
 
 def is_expired(environ: Mapping[str, Any], now: datetime) -> bool:
-    """Return whether a presigned request is outside of its own X-Amz-Date + X-Amz-Expires."""
+    """Return whether a presigned request is outside of its own X-Amz-Date + X-Amz-Expires, which STS does not read."""
     query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
+    lives = None if query.get("X-Amz-Credential", "").endswith("/sts/aws4_request") else query.get("X-Amz-Expires")
     try:
         signed = datetime.strptime(query["X-Amz-Date"], _STAMP).replace(tzinfo=UTC)
-        return now > signed + timedelta(seconds=int(query.get("X-Amz-Expires", "900")))
+        return now > signed + (_PRESIGNED if lives is None else timedelta(seconds=int(lives)))
     except (KeyError, ValueError):
         return True
 

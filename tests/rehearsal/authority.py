@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ssl
 import tempfile
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 _NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubecfn's rehearsal: AWS")])
-_LIVES = datetime.timedelta(days=3650)
+_LIVES = dt.timedelta(days=3650)
 _CERTIFICATE, _KEY = "ca.crt", "ca.key"
 
 
@@ -71,10 +71,10 @@ def kept(folder: Path) -> Authority:
 
 
 def _builder(subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     builder = x509.CertificateBuilder().subject_name(subject).public_key(key.public_key())
     builder = builder.serial_number(x509.random_serial_number())
-    return builder.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + _LIVES)
+    return builder.not_valid_before(now - dt.timedelta(hours=1)).not_valid_after(now + _LIVES)
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -7,9 +7,10 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -23,10 +24,12 @@ from kubecfn.local.clock import ScaledClock
 from kubecfn.local.embedded import EmbeddedAws
 from kubecfn.ready import Ready, make_ready
 
-from .hub import Hub
-from .image import image
+from .balancer import Front
+from .hub import PUBLIC, Hub
+from .image import image, trusted_authority
 from .machines import AWS, NspawnMachines
-from .names import Resolver, records_of
+from .names import Records, Resolver, records_of
+from .sts import Sts, names
 
 NAME, REGION = "rehearsal", "eu-central-1"
 NETWORK = "10.20.0.0/16"
@@ -44,7 +47,9 @@ class Cluster:
         machines: the containers.
         resolver: of the VPC.
         folder: where this account keeps its files.
-        images: of each etcd release, the machine image with it.
+        images: of each etcd release, or of each Kubernetes minor, the machine image with it.
+        front: the API's load balancer; None where instances run etcd alone.
+        sts: where AWS's public names lead; likewise.
         wanted: the configuration as it stands, plain data, to be changed.
     """
 
@@ -62,6 +67,8 @@ class Cluster:
             "termination_protection": False,
         }
         self.images: dict[str, str] = {}
+        self.front: Front | None = None
+        self.sts: Sts | None = None
         self.aws = connect(REGION)
 
     @property
@@ -89,6 +96,11 @@ class Cluster:
         """Want the machine image with this etcd release."""
         self.wanted["image"] = {"ami": {"x86_64": self.images[etcd]}}
         self.wanted["etcd"] = etcd
+
+    def use_kubernetes(self, line: str) -> None:
+        """Want this Kubernetes minor, and the machine image with it."""
+        self.wanted["image"] = {"ami": {"x86_64": self.images[line]}}
+        self.wanted["kubernetes"] = line
 
     def delete(self) -> None:
         """Delete the stack with its backups.
@@ -148,9 +160,16 @@ def until(what: Callable[[], object], describe: Callable[[], str], seconds: floa
 
 @contextmanager
 def opened(
-    folder: Path, build: Path, hub: Hub, *, etcd: tuple[str, ...], speed: float, volume: int = 0
+    folder: Path,
+    build: Path,
+    hub: Hub,
+    *,
+    etcd: tuple[str, ...],
+    speed: float,
+    volume: int = 0,
+    kubernetes: tuple[str, ...] = (),
 ) -> Iterator[Cluster]:
-    """Open an empty account in which each of these etcd releases has a machine image; it closes with everything in it.
+    """Open an empty account in which each of these releases has a machine image; it closes with everything in it.
 
     Args:
         folder: to be made; the account's own.
@@ -160,9 +179,12 @@ def opened(
         speed: simulated seconds in a real one: AWS's quarter-hours pass while etcd, which lives in real time, has its
             seconds.
         volume: MiB of a data volume of its own for each instance, which then also knows AWS by a name; 0 for neither.
+        kubernetes: minors; each has an image with the first of the etcd releases, and the first is the configuration's.
     """
     (folder / "aws").mkdir(parents=True)
-    images = {release: image(build, release) for release in etcd}
+    images = {line: image(build, etcd[0], kubernetes=line) for line in kubernetes} or {
+        release: image(build, release) for release in etcd
+    }
     released: dict[str, str] = {}
     machines = NspawnMachines(
         hub,
@@ -175,25 +197,41 @@ def opened(
     cloud = EmbeddedAws(
         region=REGION, clock=ScaledClock(speed), workdir=folder / "aws", machines=machines, host=hub.gate
     )
-    with cloud, _pointed_at(cloud):
+    with cloud, _pointed_at(cloud), ExitStack() as ending:
+        given: Records = {(AWS, "A"): (5, (hub.gate,))}
+        given |= {(name, "A"): (60, (PUBLIC,)) for name in names(REGION)} if kubernetes else {}
         asked = [cloud.client(name) for name in ("route53", "elbv2", "ec2")]
-        resolver = Resolver(hub.resolver, lambda: records_of(*asked), {(AWS, "A"): (5, (hub.gate,))})
-        try:
-            cluster = Cluster(cloud, machines, resolver, folder)
-            for release in etcd:
-                cluster.images[release] = _register(cloud, release)
-                released[cluster.images[release]] = release
+        balancer = hub.balancer if kubernetes else ""
+        resolver = Resolver(hub.resolver, lambda: records_of(*asked, balancer), given)
+        ending.callback(resolver.close)
+        ending.callback(machines.end)
+        cluster = Cluster(cloud, machines, resolver, folder)
+        for label in images:
+            cluster.images[label] = _register(cloud, label)
+            released[cluster.images[label]] = label
+        if kubernetes:
+            _surround(cluster, build, hub, speed, ending)
+            cluster.use_kubernetes(kubernetes[0])
+        else:
             cluster.use(etcd[0])
-            yield cluster
-        finally:
-            machines.end()
-            resolver.close()
+        yield cluster
 
 
-def _register(cloud: EmbeddedAws, release: str) -> str:
+def _surround(cluster: Cluster, build: Path, hub: Hub, speed: float, ending: ExitStack) -> None:
+    """Stand the load balancer and AWS's public names into the network."""
+    cloud = cluster.cloud
+    cluster.front = Front(hub.balancer, cloud.client("elbv2"), cloud.client("ec2"), speed)
+    ending.callback(cluster.front.close)
+    shows = trusted_authority(build).server(*names(REGION))
+    gate = urlsplit(cloud.endpoint)
+    cluster.sts = Sts((PUBLIC, 443), shows, cloud.account, (str(gate.hostname), gate.port or 80))
+    ending.callback(cluster.sts.close)
+
+
+def _register(cloud: EmbeddedAws, label: str) -> str:
     disk = {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 20}}
     made = cloud.client("ec2").register_image(
-        Name=f"kubecfn-node-etcd-{release}",
+        Name=f"kubecfn-node-{label}",
         Architecture="x86_64",
         RootDeviceName="/dev/xvda",
         BlockDeviceMappings=[disk],

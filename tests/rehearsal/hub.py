@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 BRIDGE = "vpc"
 # A bridge without an address of its own takes the lowest of its ports', which changes as instances come and go: whoever
 # had learnt the old one then loses its resolver for half a minute.
 MAC = "02:00:0a:14:00:01"
 METADATA = "169.254.169.254"
+# AWS's public addresses, of which one is enough: nobody's (RFC 5737).
+PUBLIC = "192.0.2.10"
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,23 @@ class Hub:
         """Where the embedded AWS listens."""
         return str(self.network[3])
 
+    @property
+    def balancer(self) -> str:
+        """Where the API's load balancer stands, in a part of the network that no subnet has."""
+        return str(self.network[-6])
+
     def build(self) -> None:
         """Make the bridge in this process's network namespace, which is the run's own and ends with it."""
         length = self.network.prefixlen
         _ip("link set lo up", f"link add {BRIDGE} address {MAC} type bridge", f"link set {BRIDGE} up")
-        addresses = [f"{self.router}/{length}", *(f"{one}/32" for one in (self.resolver, self.gate, METADATA))]
+        addresses = [
+            f"{self.router}/{length}",
+            *(f"{one}/32" for one in (self.resolver, self.gate, self.balancer, METADATA, PUBLIC)),
+        ]
         _ip(*(f"addr add {one} dev {BRIDGE}" for one in addresses))
+        # What goes from one instance to another over the bridge is no business of this machine's own rules.
+        with contextlib.suppress(OSError):
+            Path("/proc/sys/net/bridge/bridge-nf-call-iptables").write_text("0")
 
     def plug(self, name: str, address: str, mac: str) -> str:
         """Make a namespace with one interface in the VPC; return the path that names it."""

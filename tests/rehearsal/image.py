@@ -15,6 +15,7 @@ from pathlib import Path
 from kubecfn.errors import KubecfnError
 from kubecfn.local import programs
 
+from .authority import Authority
 from .kept import digest, once
 from .kubernetes import layer
 
@@ -65,6 +66,12 @@ def image(build: Path, etcd: str, report: Callable[[str], None] = lambda _: None
         return Image(layers)
     made = layer.node(kept, kubernetes, root, report)
     return Image((made.layer, *layers), made.store)
+
+
+def trusted_authority(build: Path) -> Authority:
+    """Return the authority for AWS's names that Kubernetes nodes' images trust."""
+    kept = build / "rehearsal"
+    return layer.trust(kept, distribution(kept))
 
 
 def distribution(kept: Path) -> Path:

@@ -173,3 +173,10 @@ def settle_in() -> None:
     """Give the run a place for network namespaces that nobody else sees."""
     Path("/run/netns").mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"], check=True)
+
+
+def resolve_at(resolver: str, run: Path) -> None:
+    """Let this run's own processes ask the VPC's resolver: functions in a VPC do."""
+    file = run / "resolv.conf"
+    file.write_text(f"nameserver {resolver}\noptions timeout:1 attempts:2\n")
+    subprocess.run(["mount", "--bind", str(file), "/etc/resolv.conf"], check=True)

@@ -66,11 +66,17 @@ def _read_name(message: bytes, at: int) -> tuple[str, int]:
     return ".".join(labels), at + 1
 
 
-def records_of(route53: Any, elbv2: Any, ec2: Any) -> Records:
+def records_of(route53: Any, elbv2: Any, ec2: Any, balancer: str = "") -> Records:
     """Return every A and SRV record of every zone, aliases as what they lead to.
 
-    A load balancer has no machine of its own here, so its addresses are those of its targets: where it would send whoever
-    asks. One without targets is a name without data.
+    A load balancer that has no machine of its own has the addresses of its targets: where it would send whoever asks. One
+    without targets is a name without data.
+
+    Args:
+        route53: a client.
+        elbv2: likewise.
+        ec2: likewise.
+        balancer: where load balancers stand that are really there.
     """
     found: Records = {}
     aliases: dict[tuple[str, str], str] = {}
@@ -86,7 +92,10 @@ def records_of(route53: Any, elbv2: Any, ec2: Any) -> Records:
     balancers = {}
     if aliases:
         described = elbv2.describe_load_balancers()["LoadBalancers"]
-        balancers = {_plain(one["DNSName"]): _targets(elbv2, ec2, one["LoadBalancerArn"]) for one in described}
+        balancers = {
+            _plain(one["DNSName"]): (balancer,) if balancer else _targets(elbv2, ec2, one["LoadBalancerArn"])
+            for one in described
+        }
     return found | {owner: _followed(owner, aliases, found, balancers) for owner in aliases}
 
 

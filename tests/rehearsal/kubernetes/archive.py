@@ -29,7 +29,7 @@ class Container:
     Attributes:
         name: with registry and tag, as manifests write it.
         files: path in the image -> file here.
-        entrypoint: what runs when the pod names no command.
+        entrypoint: what runs when the pod names no command; empty where it always names one.
         user: by number; empty for root.
         links: symbolic links: path in the image -> where it leads.
     """

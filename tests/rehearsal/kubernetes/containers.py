@@ -3,51 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from .archive import Container, closure
 
 _REGISTRY = "registry.k8s.io"
 _CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
-# kube-proxy calls these (kubernetes/build/server-image/kube-proxy).
-_PROXY_CALLS = ("/usr/sbin/nft", "/usr/sbin/xtables-nft-multi", "/usr/sbin/conntrack", "/bin/kmod")
+# What writes a node's rules (kubernetes/build/server-image/kube-proxy; flannel's own image).
+_RULES = ("/usr/sbin/nft", "/usr/sbin/xtables-nft-multi", "/usr/sbin/conntrack")
 _IPTABLES = ("iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save")
+_LINKS = {f"/usr/sbin/{name}": "xtables-nft-multi" for name in _IPTABLES}
 _TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
-_NOBODY = "65534"
-_NONROOT = "65532"
+_NOBODY, _NONROOT = "65534", "65532"
+
+
+@dataclass(frozen=True)
+class _Own:
+    """An image around Kubernetes, as its project has it: path in it -> program, the first one its entrypoint.
+
+    Attributes:
+        user: as whom it runs, by number.
+        calls: programs of the distribution that it calls.
+    """
+
+    programs: Mapping[str, str]
+    user: str = ""
+    calls: tuple[str, ...] = ()
+
+
+# By the names of the version table.
+_AROUND = {
+    "pause": _Own({"/pause": "pause"}, f"{_NOBODY}:{_NOBODY}"),
+    "coredns": _Own({"/coredns": "coredns"}, f"{_NONROOT}:{_NONROOT}"),
+    "metrics-server": _Own({"/metrics-server": "metrics-server"}, _NOBODY),
+    "cloud-controller-manager": _Own({"/bin/aws-cloud-controller-manager": "aws-cloud-controller-manager"}),
+    "flannel": _Own({"/opt/bin/flanneld": "flanneld", "/opt/bin/install-conf": "install-conf"}, calls=_RULES),
+}
 
 
 def containers(
     programs: Mapping[str, Path], kubernetes: str, names: Mapping[str, str], root: Path, trusted: Path
 ) -> tuple[Container, ...]:
-    """Return every image.
+    """Return every image whose programs are there.
 
     Args:
         programs: built ones by name.
         kubernetes: the release, e.g. ``1.36.3``.
         names: of the images around Kubernetes, with registry and tag, by what they are: ``pause``, ``coredns`` …
-        root: the distribution, which gives what kube-proxy calls.
+        root: the distribution, which gives what kube-proxy and flannel call.
         trusted: the authorities that programs in containers trust, one PEM file.
     """
-    made = [_one(f"{_REGISTRY}/{name}:v{kubernetes}", name, programs) for name in _CONTROL_PLANE]
-    proxy = {f"/usr/local/bin/{one}": programs[one] for one in ("kube-proxy",)} | closure(root, _PROXY_CALLS)
-    links = {f"/usr/sbin/{name}": "xtables-nft-multi" for name in _IPTABLES}
-    made.append(Container(f"{_REGISTRY}/kube-proxy:v{kubernetes}", proxy, ("/usr/local/bin/kube-proxy",), links=links))
-    made.append(Container(names["pause"], {"/pause": programs["pause"]}, ("/pause",), f"{_NOBODY}:{_NOBODY}"))
-    for what, (folder, program, user) in _AROUND.items():
-        if what in names:
-            files = {f"{folder}/{program}": programs[program], _TRUSTED: trusted}
-            made.append(Container(names[what], files, (f"{folder}/{program}",), user))
+    made = [
+        Container(f"{_REGISTRY}/{name}:v{kubernetes}", {f"/usr/local/bin/{name}": programs[name]})
+        for name in _CONTROL_PLANE
+    ]
+    proxy = {"/usr/local/bin/kube-proxy": programs["kube-proxy"]} | closure(root, _RULES)
+    made.append(Container(f"{_REGISTRY}/kube-proxy:v{kubernetes}", proxy, links=_LINKS))
+    for what, own in _AROUND.items():
+        if what in names and all(program in programs for program in own.programs.values()):
+            files = {path: programs[program] for path, program in own.programs.items()}
+            files |= {_TRUSTED: trusted} | (closure(root, own.calls) if own.calls else {})
+            entry = (next(iter(own.programs)),)
+            made.append(Container(names[what], files, entry, own.user, _LINKS if own.calls else {}))
     return tuple(made)
-
-
-# What an image is -> where its program lies, which one it is, and as whom it runs; as the projects' own images have it.
-_AROUND = {
-    "coredns": ("", "coredns", f"{_NONROOT}:{_NONROOT}"),
-    "metrics-server": ("", "metrics-server", _NOBODY),
-    "cloud-controller-manager": ("/bin", "aws-cloud-controller-manager", ""),
-}
-
-
-def _one(name: str, program: str, programs: Mapping[str, Path]) -> Container:
-    return Container(name, {f"/usr/local/bin/{program}": programs[program]}, (f"/usr/local/bin/{program}",))

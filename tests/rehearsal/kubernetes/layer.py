@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubecfn.local.programs.recipe import Recipe
+from kubecfn.versions import RELEASES
 from tests.rehearsal import authority, programs
 from tests.rehearsal.kept import digest, once
 
@@ -51,7 +51,7 @@ def node(kept: Path, line: str, root: Path, report: Callable[[str], None]) -> No
     built = dict(programs.build(recipes, report))
     trusted = _trusted(kept, root)
     release = recipes[0].version
-    wanted = containers(built, release, _names(line, recipes), root, trusted / "bundle.crt")
+    wanted = containers(built, release, _names(line), root, trusted / "bundle.crt")
     recipe = "".join(one.recipe for one in wanted) + programs.containerd().version
     filled = once(
         kept / f"store-{line}-{digest(recipe)}",
@@ -99,6 +99,8 @@ def _trusted(kept: Path, root: Path) -> Path:
     return once(kept / f"authority-{digest(root.name)}", make)
 
 
-def _names(line: str, recipes: tuple[Recipe, ...]) -> dict[str, str]:
-    """Return the names of the images around Kubernetes."""
-    return {"pause": "registry.k8s.io/pause:3.10.2", "coredns": "registry.k8s.io/coredns/coredns:v1.14.2"}
+def _names(line: str) -> dict[str, str]:
+    """Return the names of the images around Kubernetes, as a cluster's documents and manifests have them."""
+    release = RELEASES[line]
+    manager = f"registry.k8s.io/provider-aws/cloud-controller-manager:v{release.cloud_provider}"
+    return {**release.images, "cloud-controller-manager": manager}
