@@ -20,6 +20,8 @@ _COMMANDS = {
     "keys": "kubecfn.cli.keys",
     "template": "kubecfn.cli.template",
     "graph": "kubecfn.cli.graph",
+    "image-lock": "kubecfn.cli.image",
+    "image": "kubecfn.cli.image",
     "upload": "kubecfn.cli.stack",
     "plan": "kubecfn.cli.stack",
     "apply": "kubecfn.cli.stack",
@@ -30,7 +32,8 @@ _COMMANDS = {
     "backup": "kubecfn.cli.etcd",
     "restore": "kubecfn.cli.etcd",
     "defrag": "kubecfn.cli.etcd",
-    "kubeconfig": "kubecfn.cli.keys",
+    "kubeconfig": "kubecfn.cli.access",
+    "token": "kubecfn.cli.access",
     "local": "kubecfn.cli.local",
     "demo": "kubecfn.cli.local",
 }
@@ -52,7 +55,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(_COMMANDS[cmd_name])
-        return cast("click.Command", getattr(module, cmd_name))
+        return cast("click.Command", getattr(module, cmd_name.replace("-", "_")))
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -179,9 +179,9 @@ class EmbeddedAws:
 
 
 def _own_services(machines: Any) -> Sequence[MakeService]:
-    from kubecfn.local import cloudformation, fleet  # noqa: PLC0415  a gate without them starts in half the time
+    from kubecfn.local import cloudformation, fleet, imagebuilder  # noqa: PLC0415  a gate without them starts in half the time
 
-    return (cloudformation.service, lambda world: fleet.service(world, machines))
+    return (cloudformation.service, lambda world: fleet.service(world, machines), imagebuilder.service)
 
 
 def _logger(workdir: Path, ending: ExitStack) -> logging.Logger:

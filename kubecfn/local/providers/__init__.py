@@ -14,6 +14,7 @@ from kubecfn.local.providers import (
     events,
     groups,
     iam,
+    imagebuilder,
     kms,
     logs,
     messaging,
@@ -42,6 +43,8 @@ _TYPES = (
     events.Rule, events.Schedule, events.ScheduleGroup,
     messaging.Topic, messaging.TopicPolicy, messaging.Subscription, messaging.Queue, messaging.QueuePolicy,
     monitoring.Alarm, monitoring.Parameter,
+    imagebuilder.Component, imagebuilder.ImageRecipe, imagebuilder.InfrastructureConfiguration,
+    imagebuilder.DistributionConfiguration, imagebuilder.ImagePipeline,
 )  # fmt: skip
 
 PROVIDERS: Mapping[str, Provider] = MappingProxyType({kind.type: kind() for kind in _TYPES})
