@@ -1,4 +1,4 @@
-"""`kubecfn keys` and `kubecfn kubeconfig`: the offline authorities and what is made from them."""
+"""`kubecfn keys`: the offline authorities and what is made from them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kubecfn.cli.options import Where, cluster_options, output_option, yes_optio
 from kubecfn.cluster_keys import pki_directory, pki_spec
 from kubecfn.config import Config, found_from
 from kubecfn.config.found import domain_of
-from kubecfn.errors import DeclinedError, FileError, WrongUseError
+from kubecfn.errors import DeclinedError, WrongUseError
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _spec(where: Where, config: Config) -> pki.PkiSpec:
+def key_spec(where: Where, config: Config) -> pki.PkiSpec:
     """Return what the configuration says about its keys; AWS is asked only when the domain hangs on it."""
     known = domain_of(config, found_from(config)) is not None
     return pki_spec(config, where.found(config, offline=known))
@@ -34,7 +34,7 @@ def keys() -> None:
 def make_command(where: Where) -> None:
     """Make what is missing. Nothing that exists is overwritten."""
     config = where.config()
-    report = pki.make(pki_directory(where.build, config), _spec(where, config), now=_now())
+    report = pki.make(pki_directory(where.build, config), key_spec(where, config), now=_now())
     _tell(report, where)
 
 
@@ -64,7 +64,7 @@ def pull_command(where: Where) -> None:
     from kubecfn.deploy.pull import pull
 
     config = where.config()
-    directory, spec = pki_directory(where.build, config), _spec(where, config)
+    directory, spec = pki_directory(where.build, config), key_spec(where, config)
     files = pull(connect(config.region, where.profile), config.name, config.name)
     restored = pki.restore(directory, files, spec, now=_now())
     click.echo(f"Pulled into {directory}: {', '.join(restored.made)}.")
@@ -125,7 +125,7 @@ def replace_command(names: tuple[str, ...], where: Where, yes: bool) -> None:
     )
     if typed != config.name:
         raise DeclinedError("Nothing was replaced.")
-    report = pki.replace(directory, names, _spec(where, config), now=_now())
+    report = pki.replace(directory, names, key_spec(where, config), now=_now())
     click.echo(f"Replaced: {', '.join(report.renewed + report.made)}. The next apply rolls the nodes that use them.")
 
 
@@ -133,18 +133,3 @@ def _because(one: pki.Replacement) -> str:
     """Say why an item is dragged along: certificates are signed, a kubeconfig is made from one."""
     link = "made from" if one.name == "kubeconfig" else "signed by"
     return one.because and f"{link} {one.because}"
-
-
-@click.command()
-@cluster_options
-def kubeconfig(where: Where) -> None:
-    """Print where the admin kubeconfig is; it is re-issued in the last quarter of its life."""
-    config = where.config()
-    directory = pki_directory(where.build, config)
-    if not directory.exists():
-        raise FileError(
-            f"There are no keys of {config.name}: {directory} does not exist.",
-            remedy=f"Fetch them with {where.command('keys pull')}, or make them with {where.command('keys make')} for a new cluster.",
-        )
-    pki.make(directory, _spec(where, config), now=_now())
-    click.echo(directory / "kubeconfig")

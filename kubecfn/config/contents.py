@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from kubecfn.config.types import (
     AccessName,
     ChartVersion,
+    ClusterRoleName,
     LabelKey,
     LabelValue,
     NamespaceName,
@@ -82,7 +83,7 @@ class Access(Part):
     """Unique in the cluster; people name the role by it."""
     principals: tuple[PrincipalArn, ...] = Field(default=(), max_length=50)
     """ARNs of who may assume the role; default everybody in the account whose own rights say so."""
-    cluster_role: Annotated[str, Field(min_length=1, max_length=253)] = "view"
+    cluster_role: ClusterRoleName = "view"
     """The Kubernetes ClusterRole: cluster-admin, admin, edit, view, or one of your own."""
     namespaces: tuple[NamespaceName, ...] = Field(default=(), max_length=50)
     """Where it holds; default the whole cluster."""

@@ -185,6 +185,15 @@ AccessName = Annotated[
         "must be 1 to 20 of a-z, 0-9 and single '-', start with a letter and not end with '-'",
     ),
 ]
+# Kubernetes: "Object Names and IDs", path segment names.
+ClusterRoleName = Annotated[
+    str,
+    _matching(
+        r"(?!\.{1,2}$)[^/%\s]{1,253}",
+        "is not the name of a ClusterRole (253 characters at most, no '/', no '%')",
+        "Write cluster-admin, admin, edit, view, or the name of one of your own.",
+    ),
+]
 # IAM: "AWS JSON policy elements: Principal"; a wildcard would be everybody of an account, or of all of them.
 PrincipalArn = Annotated[
     str,

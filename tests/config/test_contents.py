@@ -91,6 +91,7 @@ def test_access_that_says_nothing_may_look_and_not_touch() -> None:
         ("access: [{name: a}, {name: a}]", "access[].name = a", "stands there 2 times"),
         ("access: [{name: a-b}, {name: ab}, {name: a-B}]", "access[2].name = a-B", "must be 1 to 20"),
         ("access: [{name: on-call}, {name: on-c-all}]\naccess2: 1", "access2", "Did you mean access?"),
+        ("access: [{name: a, cluster_role: a/b}]", "access[0].cluster_role = a/b", "is not the name of a ClusterRole"),
         ("access: [{name: a, namespaces: [shop]}]", "access[0].namespaces = shop", "Add it: namespaces"),
         ("access: [{name: a, principals: ['*']}]", "access[0].principals[0] = *", "is not the ARN of one role"),
         (
