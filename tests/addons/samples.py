@@ -16,7 +16,9 @@ ASKED = {
     "iptables": {"kube_proxy": "iptables"},
     "one-controller": {"controllers": 1},
     "no-workers": {"pools": []},
-    "zones": {"dns": {"domain": "pay.test", "zones": [{"zone": "b.local", "servers": ["10.30.0.10", "10.30.1.10:5353"]}]}},
+    "zones": {
+        "dns": {"domain": "pay.test", "zones": [{"zone": "b.local", "servers": ["10.30.0.10", "10.30.1.10:5353"]}]}
+    },
     "vpc-cni": {"cni": "vpc-cni"},
     "cilium": {"cni": "cilium", "kube_proxy": "none"},
     "least": {

@@ -37,7 +37,7 @@ def test_all_that_runs_by_default_is_taken(server):
     before = workloads(server)
     applied(server, objects)
     assert workloads(server) == before
-    assert len(before) == 9
+    assert len(before) == 8
 
 
 def test_whatever_is_asked_for_is_taken(server):
@@ -82,5 +82,9 @@ def test_what_is_turned_off_is_deleted(server):
     assert set(workloads(server)) == {"coredns", "kube-proxy"}
     assert not list(server.admin.list("/apis/storage.k8s.io/v1/storageclasses"))
     bindings = server.admin.list("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings")
-    left = {one["metadata"]["name"] for one in bindings if "kubernetes.io/bootstrapping" not in one["metadata"].get("labels", {})}
+    left = {
+        one["metadata"]["name"]
+        for one in bindings
+        if "kubernetes.io/bootstrapping" not in one["metadata"].get("labels", {})
+    }
     assert left == {one["metadata"]["name"] for one in least if one["kind"] == "ClusterRoleBinding"}
