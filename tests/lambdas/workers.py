@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from kubecfn.addons import joining
 from kubecfn.kubernetes.client import KubernetesError
 from kubecfn.local.api import Service, ServiceError
 from kubecfn.local.embedded import EmbeddedAws
@@ -22,12 +23,6 @@ REGION, NODE_LOG, BUCKET = "eu-central-1", "/kubecfn/payments/nodes", "payments-
 WAITS = "Terminating:Wait"
 STACK_ID = f"arn:aws:cloudformation:{REGION}:123456789012:stack/{CLUSTER}/1"
 DRAINER = {"username": "kubecfn:drain", "groups": ["kubecfn:drainers"]}
-# All that the function does.
-MAY = [
-    {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "patch", "delete"]},
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
-    {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]},
-]
 
 
 @dataclass
@@ -98,14 +93,11 @@ class Cluster:
         self._kubelet = threading.Thread(target=self._obey, daemon=True)
 
     def rights(self):
-        """Let the function's group do what it does, and nothing else."""
-        about = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "kubecfn:drainers"}}
+        """Let the function's group do what the cluster's own manifest allows it, and nothing else."""
         api = "/apis/rbac.authorization.k8s.io/v1"
-        self.admin.create(f"{api}/clusterroles", {**about, "kind": "ClusterRole", "rules": MAY})
-        group = {"kind": "Group", "name": "kubecfn:drainers", "apiGroup": "rbac.authorization.k8s.io"}
-        role = {"kind": "ClusterRole", "name": "kubecfn:drainers", "apiGroup": "rbac.authorization.k8s.io"}
-        binding = {**about, "kind": "ClusterRoleBinding", "subjects": [group], "roleRef": role}
-        self.admin.create(f"{api}/clusterrolebindings", binding)
+        for one in joining.objects():
+            if one["metadata"]["name"] == "kubecfn:drain":
+                self.admin.create(f"{api}/{one['kind'].lower()}s", one)
 
     def namespace(self):
         """Make a namespace in which pods can be made; return its name."""

@@ -57,7 +57,9 @@ RIGHTS = {
         "s3:DeleteObject",
     },
     "EtcdBackupRole": KEEPS_STATE | INSIDE | {"cloudwatch:PutMetricData", "logs:CreateLogStream", "logs:PutLogEvents"},
-    "WorkerLifecycleRole": HOOK_RIGHTS,
+    "WorkerLifecycleRole": HOOK_RIGHTS
+    | INSIDE
+    | {"autoscaling:RecordLifecycleActionHeartbeat", "s3:GetObject", "kms:Decrypt"},
     "EtcdDiscoveryRole": {
         "autoscaling:DescribeAutoScalingGroups",
         "ec2:DescribeInstances",
@@ -143,6 +145,7 @@ def test_a_function_reads_the_one_certificate_that_the_stack_names(minimal, role
         ("WorkerRole", {"ArtifactKeyArn"}),
         ("ControllerLifecycleRole", {"ArtifactKeyArn", "ClusterKey"}),
         ("EtcdBackupRole", {"ArtifactKeyArn", "ClusterKey"}),
+        ("WorkerLifecycleRole", {"ArtifactKeyArn"}),
     ],
 )
 def test_keys_are_used_through_s3_alone(minimal, role, keys):
@@ -160,7 +163,24 @@ def test_keys_are_used_through_s3_alone(minimal, role, keys):
         }
 
 
-@pytest.mark.parametrize("role", ["ControllerLifecycleRole", "EtcdBackupRole"])
+def test_the_workers_function_reads_the_one_authority_that_the_stack_names(minimal):
+    """Whom it trusts is decided by a hash in the template, not by whoever may write the bucket."""
+    where = "arn:${AWS::Partition}:s3:::${ArtifactBucket}/minimal/functions/kubernetes-ca-${KubernetesCaSha256}.json"
+    named = minimal.properties("WorkerLifecycle")["Environment"]["Variables"]["KUBERNETES_CA_KEY"]["Fn::Sub"]
+
+    assert below(minimal, "WorkerLifecycleRole", "s3:GetObject") == [where]
+    assert where.endswith("/" + named)
+
+
+def test_the_workers_function_tells_people_in_the_nodes_log_and_writes_its_own(minimal):
+    """Two log groups, and no other; the rights to write them are told apart by name."""
+    rows = [row for row in statements(minimal, "WorkerLifecycleRole") if "logs:PutLogEvents" in row["Action"]]
+
+    assert [target(row["Resource"][0]) for row in rows] == ["NodeLogGroup", "WorkerLifecycleLogGroup"]
+    assert len({row["Sid"] for row in rows}) == 2
+
+
+@pytest.mark.parametrize("role", ["ControllerLifecycleRole", "EtcdBackupRole", "WorkerLifecycleRole"])
 def test_network_interfaces_are_lambdas_and_never_the_codes(minimal, role):
     """Calls of the function's own code carry lambda:SourceFunctionArn, and with it these rights are none."""
     rows = [row for row in statements(minimal, role) if set(row["Action"]) & (INSIDE - KEEPS_STATE)]

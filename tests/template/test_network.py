@@ -98,11 +98,11 @@ def _sources(made, group):
 
 
 def test_an_internal_api_is_open_to_the_vpc_and_the_nodes_alone(make):
-    """Without allowed networks only the VPC's own reaches the API."""
+    """Without allowed networks only the VPC's own reaches the API, and the function that drains workers."""
     sources = _sources(make("pools: [{name: general}]"), "ApiSecurityGroup")
 
     assert [source for source in sources if "Ref" in source] == [{"Ref": "VpcCidr"}]
-    assert {"ControllerSecurityGroup", "WorkerSecurityGroup"} == {
+    assert {"ControllerSecurityGroup", "WorkerSecurityGroup", "WorkerFunctionSecurityGroup"} == {
         s["Fn::GetAtt"][0] for s in sources if "Fn::GetAtt" in s
     }
 

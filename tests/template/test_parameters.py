@@ -20,6 +20,7 @@ ARTIFACTS = {
     "ControllerLifecycleSha256": "d" * 64,
     "EtcdBackupSha256": "f" * 64,
     "EtcdClientSha256": "0" * 64,
+    "KubernetesCaSha256": "f" * 64,
     "WorkerLifecycleSha256": "e" * 64,
 }
 

@@ -114,7 +114,7 @@ def balancer_attribute(logical_id, prop, value):
 BREAKS = [
     ("K101", "Controllers", no_longer_after("PrivateRoute2")),
     ("K101", "Controllers", no_longer_after("S3Endpoint")),
-    ("K101", "PoolBurst", no_longer_after("Controllers")),
+    ("K101", "WorkerLifecycle", no_longer_after("PrivateRoute2")),
     ("K101", "EtcdBackup", no_longer_after("S3Endpoint")),
     ("K101", "ControllerLifecycle", no_longer_after("PrivateSubnet2Routes")),
     ("K102", "Controllers", no_longer_after("ControllerLifecyclePermission")),
@@ -125,6 +125,8 @@ BREAKS = [
     ("K103", "PoolGeneral", no_longer_after("ApiFromWorkers")),
     ("K103", "EtcdBackup", no_longer_after("EtcdFromFunctions")),
     ("K103", "Controllers", no_longer_after("EtcdFromFunctions")),
+    ("K103", "PoolBurst", no_longer_after("Controllers")),
+    ("K103", "WorkerLifecycle", no_longer_after("ApiFromFunction")),
     ("K104", "Late", added("Late", "AutoScaling::LifecycleHook", AutoScalingGroupName={"Ref": "Controllers"})),
     ("K105", "Controllers", attribute("Controllers", "CreationPolicy", {})),
     ("K105", "PoolGeneral", attribute("PoolGeneral", "CreationPolicy", {"ResourceSignal": {"Timeout": "PT5M"}})),
