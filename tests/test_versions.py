@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from itertools import pairwise
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubecfn.errors import WrongUseError
+from kubecfn.local.programs import cache
 from kubecfn.versions import (
     DEFAULT_KUBERNETES,
     RELEASES,
@@ -103,3 +106,27 @@ def test_half_a_version_is_no_version(text: str) -> None:
     """A version that pins a program is whole."""
     with pytest.raises(WrongUseError, match=r"MAJOR\.MINOR\.PATCH"):
         parse(text)
+
+
+@pytest.mark.parametrize("line", RELEASES)
+def test_pause_and_coredns_are_those_that_kubeadm_of_the_minor_lists(line: str) -> None:
+    """What upstream tests a minor with is what its nodes pull; the table is held to the real kubeadm's own list."""
+    release = RELEASES[line]
+    kubeadm = cache() / f"kubernetes-{release.kubernetes}" / "kubeadm"
+    if not kubeadm.is_file():
+        missing = f"kubeadm {line} is not built on this machine: make kubernetes-programs builds it"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    asked = [kubeadm, "config", "images", "list", "--kubernetes-version", f"v{release.kubernetes}"]
+    listed = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
+
+    assert {release.images["pause"], release.images["coredns"]} <= set(listed)
+    assert release.images["pause"].endswith(f":{release.pause}")
+
+
+@pytest.mark.parametrize("line", RELEASES)
+def test_what_is_released_by_minors_is_of_this_minor(line: str) -> None:
+    """The cloud provider and the autoscaler follow Kubernetes' minors; another minor's knows other objects."""
+    release = RELEASES[line]
+
+    assert release.cloud_provider.line == line
+    assert release.images["cluster-autoscaler"].rpartition(":v")[2].startswith(f"{line}.")

@@ -7,10 +7,14 @@ import json
 
 import pytest
 
+from kubecfn.addons import coredns
+from kubecfn.config.addons import ForwardedZone
 from kubecfn.kubernetes.applying import MANAGER, apply_all
 from kubecfn.kubernetes.client import KubernetesError
 from kubecfn.kubernetes.objects import Kinds, name_of
+from tests.addons import names
 from tests.addons.samples import ASKED, named, objects_of
+from tests.kubernetes.server import minors
 
 
 def applied(server, objects):
@@ -88,3 +92,48 @@ def test_what_is_turned_off_is_deleted(server):
         if "kubernetes.io/bootstrapping" not in one["metadata"].get("labels", {})
     }
     assert left == {one["metadata"]["name"] for one in least if one["kind"] == "ClusterRoleBinding"}
+
+
+@pytest.mark.parametrize("server", minors()[:1], indirect=True)
+def test_services_are_found_under_the_clusters_own_domain_as_under_cluster_local(server, tmp_path):
+    """The real CoreDNS, with the rights that it is given, answers both alike, forwards other clusters' names, and no more."""
+    here, there = (f"{server.address.rpartition('.')[0]}.{last}" for last in (210, 211))
+    applied(server, objects_of(server.minor))
+    made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "default"}}
+    made["spec"] = {"clusterIP": "10.96.7.7", "ports": [{"port": 80}]}
+    sent(server, made)
+    zones = (ForwardedZone(zone="ledger.local", servers=(f"{there}:{names.PORT}",)),)
+    server.kubeconfig(tmp_path / "coredns.conf", "system:serviceaccount:kube-system:coredns", "system:serviceaccounts")
+    (tmp_path / "resolv.conf").write_text(f"nameserver {there}\n")
+    # Where it listens, what it is told of the node, and how it finds the API are the test's; all else is as on a cluster.
+    ours = (
+        coredns.corefile("payments.local", zones)
+        .replace(":53 {", f":{names.PORT} {{\n    bind {here}")
+        .replace("    ready\n", f"    ready {here}:8181\n")
+        .replace("    health {", f"    health {here}:8080 {{")
+        .replace("prometheus :9153", f"prometheus {here}:9153")
+        .replace("        pods insecure", f"        pods insecure\n        kubeconfig {tmp_path}/coredns.conf")
+        .replace("/etc/resolv.conf", f"{there}:{names.PORT}")
+    )
+    theirs = f"""
+        ledger.local:{names.PORT} {{
+            bind {there}
+            ready {there}:8181
+            hosts {{
+                10.96.9.9 api.default.svc.ledger.local
+            }}
+        }}
+        .:{names.PORT} {{
+            bind {there}
+            template ANY ANY {{
+                rcode NXDOMAIN
+            }}
+        }}
+    """
+    with names.served(theirs, tmp_path, there), names.served(ours, tmp_path, here):
+        for domain in ("cluster.local", "payments.local"):
+            assert names.asked(here, f"web.default.svc.{domain}") == ["10.96.7.7"]
+            assert names.asked(here, f"nobody.default.svc.{domain}") == []
+        assert names.asked(here, "web.default.svc.other.local") == []
+        assert names.asked(here, "api.default.svc.ledger.local") == ["10.96.9.9"]
+        assert names.who(here, "10.96.7.7") == ["web.default.svc.cluster.local"]
