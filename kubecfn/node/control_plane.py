@@ -55,8 +55,9 @@ def cluster_configuration(cluster: Cluster) -> dict[str, Any]:
             "external": {
                 "endpoints": [f"https://127.0.0.1:{CLIENT_PORT}"],
                 "caFile": f"{facts.PKI}/etcd/ca.crt",
-                "certFile": f"{facts.PKI}/apiserver-etcd-client.crt",
-                "keyFile": f"{facts.PKI}/apiserver-etcd-client.key",
+                # Issued by the node itself, which renews it; the API server reads both files for each connection.
+                "certFile": f"{facts.PKI}/etcd/apiserver-client.crt",
+                "keyFile": f"{facts.PKI}/etcd/apiserver-client.key",
             }
         },
         "apiServer": _api_server(cluster),

@@ -19,7 +19,7 @@ from member.settings import PKI, Me
 from kubecfn.pki import KeyType
 
 ME = Me("i-0000000a", "10.20.0.7", DOMAIN, "3.6.16")
-NAMES = ("server", "peer", "healthcheck-client")
+NAMES = ("server", "peer", "healthcheck-client", "apiserver-client")
 DAY = timedelta(days=1)
 
 
@@ -63,7 +63,7 @@ def later(days):
 def test_every_certificate_is_the_authoritys_and_fits_its_key(issued):
     """They were issued here, and what was needed for it is gone."""
     ca = read(issued.root, "ca")
-    assert issued.said == "issued server (missing), peer (missing), healthcheck-client (missing)"
+    assert issued.said == "issued " + ", ".join(f"{name} (missing)" for name in NAMES)
     for name in NAMES:
         leaf = read(issued.root, name)
         leaf.verify_directly_issued_by(ca)
@@ -106,7 +106,7 @@ def test_a_clock_that_is_behind_takes_a_new_certificate(issued):
 
 def test_no_serial_number_is_given_twice(issued):
     """Each controller issues without knowing of the others, so numbers are drawn."""
-    assert len({read(issued.root, name).serial_number for name in NAMES}) == 3
+    assert len({read(issued.root, name).serial_number for name in NAMES}) == len(NAMES)
     assert min(read(issued.root, name).serial_number for name in NAMES) > 1 << 64
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable
+import time
+from typing import Any, Callable, Tuple
 
 from agent import units
 from agent.node import Instance, Node
 from agent.patience import Patience
+from agent.steps import StepFailed
 from approver.approver import Approver
 from member.identity import Identity
 
 from kubecfn.kubernetes.client import Client
 
+from . import renewal
 from .service import Around, ControlPlane
+
+NAMESPACE = "kubecfn"
 
 
 def control_plane(  # noqa: PLR0917  all that a control plane is made of
@@ -24,6 +29,7 @@ def control_plane(  # noqa: PLR0917  all that a control plane is made of
     stop: threading.Event,
     patience: Patience,
     news: Callable[[], None],
+    outcry: Callable[[StepFailed], None],
 ) -> ControlPlane:
     """Return this controller's control plane; it is not started yet.
 
@@ -35,11 +41,24 @@ def control_plane(  # noqa: PLR0917  all that a control plane is made of
         stop: set when the agent has to end.
         patience: how long a call is tried again.
         news: called when how the control plane is has changed.
+        outcry: is told what a person might have to mend.
     """
-    approver = Approver(aws("ec2"), aws("autoscaling"), node.cluster, found.account)
+    ec2, scaling = aws("ec2"), aws("autoscaling")
+    own = units.units(node.root)
 
     def approve(client: Client) -> None:
-        approver.run(client, stop)
+        Approver(client, ec2, scaling, cluster=node.cluster, account=found.account, clock=time).run(stop)
+
+    watch = aws("cloudwatch")
+
+    def publish(found: Tuple[renewal.Life, ...]) -> None:
+        data = renewal.metrics(node.cluster, found, time.time())
+        if data:
+            watch.put_metric_data(Namespace=NAMESPACE, MetricData=data)
+
+    def renew(client: Client) -> None:
+        mine = renewal.Renewal(node.root, client, found.instance, own)
+        renewal.look_after(mine, publish, outcry, stop)
 
     return ControlPlane(
         Around(
@@ -47,10 +66,10 @@ def control_plane(  # noqa: PLR0917  all that a control plane is made of
             node=node,
             instance=instance,
             found=found,
-            units=units.units(node.root),
+            units=own,
             stop=stop,
             patience=patience,
             news=news,
-            guards=(approve,),
+            guards=(approve, renew),
         )
     )

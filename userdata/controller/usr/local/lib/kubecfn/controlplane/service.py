@@ -7,6 +7,7 @@ its API server is well would bring both down.
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional, Tuple
@@ -18,6 +19,7 @@ from agent.steps import StepFailed
 from agent.units import Units
 from botocore.exceptions import BotoCoreError, ClientError
 from kubeadm import documents, instance, run
+from member import certificates
 from member.identity import Identity
 from member.loop import Done
 
@@ -31,6 +33,10 @@ ADMIN = "etc/kubernetes/admin.conf"
 # It is above every right that could be taken back: kubeadm alone needs it, and only to begin.
 SUPER_ADMIN = "etc/kubernetes/super-admin.conf"
 OWN_API = "https://127.0.0.1:6443"
+_AUTHORITIES = (
+    ("etc/kubernetes/pki/ca.crt", "kubernetes", "kubernetes-ca"),
+    ("etc/kubernetes/pki/front-proxy-ca.crt", "front-proxy", "front-proxy-ca"),
+)
 CONTAINERD, KUBELET = "containerd.service", "kubelet.service"
 
 
@@ -131,6 +137,8 @@ class ControlPlane:
     def _prepare(self) -> None:
         """Lay down what kubeadm and the units read, as often as it takes."""
         around = self._around
+        for certificate, what, item in _AUTHORITIES:
+            certificates.authority(around.root / certificate, what, item, time.time())
         here = instance.learn(around.root, around.instance, around.patience)
         documents.lay(around.root, here, ("init", "cluster", "kubelet"))
         hosts.name_api(around.root, f"api.{around.node.domain}", here.address)

@@ -29,17 +29,20 @@ LIFETIME = 365 * 24 * 3600
 # A peer whose clock is behind would call a new certificate not yet valid.
 BACKDATED_BY = 3600
 CLIENT = "healthcheck-client"
+# The API server's, which asks this member alone.
+API_SERVER = "apiserver-client"
 _BOTH = "serverAuth,clientAuth"
 _NAME = re.compile(r"(DNS|IP Address):([^,\s]+)")
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """What a certificate is for. `names`: as openssl.cnf(5) writes them: ``IP:…``, ``DNS:…``."""
+    """What a certificate is for. `names`: as openssl.cnf(5) writes them: ``IP:…``, ``DNS:…``; `subject`: the member's own when empty."""
 
     file: str
     purposes: str
     names: Tuple[str, ...]
+    subject: str = ""
 
 
 def leaves(me: Me) -> Tuple[Leaf, ...]:
@@ -54,7 +57,8 @@ def leaves(me: Me) -> Tuple[Leaf, ...]:
         Leaf("server", _BOTH, (*own, named, f"DNS:{names.round_robin(me.domain)}")),
         Leaf("peer", _BOTH, (*own, named)),
         # Without names, for etcd compares a client's address with them as soon as there is one.
-        Leaf(CLIENT, "clientAuth", ()),
+        Leaf(CLIENT, "clientAuth", (), "kubecfn-agent"),
+        Leaf(API_SERVER, "clientAuth", (), "kube-apiserver"),
     )
 
 
@@ -72,7 +76,7 @@ def ensure(root: Path, me: Me, now: "float | None" = None) -> str:
     """
     at = time.time() if now is None else now
     folder = root / PKI
-    ends = _authority(folder, at)
+    ends = authority(folder / "ca.crt", "etcd", "etcd-ca", at)
     issued = []
     for leaf in leaves(me):
         why = _flaw(folder, leaf, at)
@@ -82,9 +86,19 @@ def ensure(root: Path, me: Me, now: "float | None" = None) -> str:
     return f"issued {', '.join(issued)}" if issued else "all are good"
 
 
-def _authority(folder: Path, now: float) -> float:
-    """Return when the authority ends."""
-    certificate, key = folder / "ca.crt", folder / "ca.key"
+def authority(certificate: Path, what: str, item: str, now: float) -> float:
+    """Return when an authority ends.
+
+    Args:
+        certificate: its file; the key lies beside it.
+        what: as a person names it, e.g. ``etcd``.
+        item: as `kubecfn keys replace` names it.
+        now: seconds since 1970.
+
+    Raises:
+        StepFailed: it is missing, has ended, or does not fit its key.
+    """
+    key = certificate.with_suffix(".key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cafile=str(certificate))
@@ -95,15 +109,32 @@ def _authority(folder: Path, now: float) -> float:
     if ends <= now:
         raise StepFailed(
             STEP,
-            f"the etcd authority in {certificate} ended at {_written(ends)}: "
-            "replace it with `kubecfn keys replace etcd-ca`, then apply",
+            f"the {what} authority in {certificate} ended at {_written(ends)}: "
+            f"replace it with `kubecfn keys replace {item}`, then apply",
         )
     flaw = _pair_flaw(certificate, key)
     if flaw:
         raise StepFailed(STEP, f"{key} is not the key of {certificate} ({flaw}): pack the bundle from one set of keys")
     if begins > now:
-        say(STEP, f"the etcd authority begins only at {_written(begins)}: is this node's clock right?")
+        say(STEP, f"the {what} authority begins only at {_written(begins)}: is this node's clock right?")
     return ends
+
+
+def lifetime(certificate: bytes) -> Tuple[float, float]:
+    """Return when a certificate begins and ends, in seconds since 1970.
+
+    Args:
+        certificate: PEM; the first of several counts.
+
+    Raises:
+        StepFailed: it is none, or openssl cannot be run.
+    """
+    return _dates(_openssl("x509", "-noout", "-startdate", "-enddate", told=certificate))
+
+
+def _dates(text: str) -> Tuple[float, float]:
+    dates = dict(line.split("=", 1) for line in text.splitlines() if line.startswith(("notBefore=", "notAfter=")))
+    return ssl.cert_time_to_seconds(dates["notBefore"]), ssl.cert_time_to_seconds(dates["notAfter"])
 
 
 def _pair_flaw(certificate: Path, key: Path) -> str:
@@ -128,14 +159,18 @@ def _flaw(folder: Path, leaf: Leaf, now: float) -> str:
         _openssl("verify", *chain, str(certificate))
     except StepFailed:
         return "of another authority"
-    dates = dict(line.split("=", 1) for line in text.splitlines() if line.startswith(("notBefore=", "notAfter=")))
-    begins, ends = (ssl.cert_time_to_seconds(dates[name]) for name in ("notBefore", "notAfter"))
+    begins, ends = _dates(text)
     if {f"{kind.split()[0]}:{value}" for kind, value in _NAME.findall(text)} != set(leaf.names):
         return "of another address"
     if begins > now:
         # This node's clock was ahead when it was issued: nobody else accepts it yet.
         return "of a time to come"
-    return "in the last quarter of its life" if ends - now < (ends - begins) / 4 else ""
+    return "in the last quarter of its life" if in_last_quarter(begins, ends, now) else ""
+
+
+def in_last_quarter(begins: float, ends: float, now: float) -> bool:
+    """Say whether a certificate has to be renewed."""
+    return ends - now < (ends - begins) / 4
 
 
 def _issue(folder: Path, me: Me, leaf: Leaf, begin: float, end: float) -> None:
@@ -168,7 +203,7 @@ def _configuration(work: Path, me: Me, leaf: Leaf) -> str:
         "policy = subject", "rand_serial = yes", "unique_subject = no", "copy_extensions = none",
         "[subject]", "commonName = supplied",
         "[req]", "distinguished_name = name", "prompt = no", "default_md = sha256",
-        "[name]", f"CN = {me.name if leaf.names else 'kubecfn-agent'}",
+        "[name]", f"CN = {leaf.subject or me.name}",
         "[leaf]", "basicConstraints = critical,CA:FALSE", "keyUsage = critical,digitalSignature",
         f"extendedKeyUsage = {leaf.purposes}", "subjectKeyIdentifier = hash", "authorityKeyIdentifier = keyid",
     ]  # fmt: skip
@@ -177,11 +212,13 @@ def _configuration(work: Path, me: Me, leaf: Leaf) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _openssl(*arguments: str) -> str:
+def _openssl(*arguments: str, told: bytes = b"") -> str:
     """Return what openssl prints. No argument is ever a key: keys are named by their files."""
     command: List[str] = ["openssl", *arguments]
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, input=told.decode("ascii", "replace")
+        )
     except OSError as error:
         raise StepFailed(STEP, f"openssl cannot be run: {error.strerror}") from error
     if done.returncode:

@@ -93,3 +93,10 @@ class Outcry:
                 self._log.well()
         except (BotoCoreError, ClientError, OSError) as error:
             say("no-log", f"the log group did not take the reason: {error}", step=step)
+
+    def told(self, failed: StepFailed) -> None:
+        """Write what another part of this node says; nothing that goes wrong with the log stops it."""
+        try:
+            self._log.trouble(failed)
+        except (BotoCoreError, ClientError, OSError) as error:
+            say("no-log", f"the log group did not take the reason: {error}", step=failed.step)

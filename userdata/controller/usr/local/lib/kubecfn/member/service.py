@@ -187,7 +187,9 @@ class Service:
         from controlplane.beside import control_plane  # noqa: PLC0415  where etcd is alone nothing of it is needed
 
         clock = self._clock
-        return control_plane(node, self._instance, found, self._client, self._stop, patience, clock.news.set)
+        return control_plane(
+            node, self._instance, found, self._client, self._stop, patience, clock.news.set, self._outcry.told
+        )
 
     def _client(self, service: Any) -> Any:
         return boto3.client(service, region_name=self._instance.region, config=CALLS)
