@@ -1,0 +1,208 @@
+"""The control plane's own certificates: renewed before their last quarter, one controller at a time, and how long each lasts.
+
+kubeadm issues them for a year and renews them only when asked. Kubelets renew theirs by themselves, etcd's are
+`member.certificates`' to renew, and authorities are replaced by a person.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, FrozenSet, List, Tuple
+
+from agent.steps import StepFailed
+from agent.units import Units
+from botocore.exceptions import BotoCoreError, ClientError
+from kubeadm.documents import CONFIGURATION
+from kubeadm.run import PROGRAM, why
+from member.certificates import in_last_quarter, lifetime
+
+from kubecfn.etcd.journal import say
+from kubecfn.kubernetes.client import Client, KubernetesError
+from kubecfn.kubernetes.leases import Lease
+
+from . import authenticator
+
+STEP = "renew-certificates"
+_FOLDER = "etc/kubernetes"
+_ISSUED = ("pki/apiserver.crt", "pki/apiserver-kubelet-client.crt", "pki/front-proxy-client.crt")
+_KUBECONFIGS = ("admin.conf", "controller-manager.conf", "scheduler.conf")
+# What is not kubeadm's to renew but ends as well.
+_OTHERS = (
+    "pki/ca.crt",
+    "pki/front-proxy-ca.crt",
+    "pki/etcd/ca.crt",
+    "pki/etcd/server.crt",
+    "pki/etcd/peer.crt",
+    "pki/etcd/apiserver-client.crt",
+)
+_KUBELETS = "var/lib/kubelet/pki"
+PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+_CERTIFICATE = "client-certificate-data:"
+# Longer than an API server takes to go, with its delay for the load balancer, and to come back.
+_BACK = 180.0
+EVERY = 3600.0
+
+
+@dataclass(frozen=True)
+class Life:
+    """A certificate's. Times in seconds since 1970."""
+
+    name: str
+    begins: float
+    ends: float
+    ours: bool
+
+    def due(self, now: float) -> bool:
+        """Say whether kubeadm has to renew it."""
+        return self.ours and in_last_quarter(self.begins, self.ends, now)
+
+
+def lives(root: Path) -> Tuple[Life, ...]:
+    """Return every certificate of this controller that is there, the one that ends first before the others.
+
+    Raises:
+        StepFailed: a file is no certificate.
+    """
+    folder, kubelets = root / _FOLDER, root / _KUBELETS
+    pems = [(folder / name, name in _ISSUED) for name in (*_ISSUED, *_OTHERS)]
+    pems += [(kubelets / name, False) for name in ("kubelet-client-current.pem", "kubelet-server-current.pem")]
+    found = [Life(path.name, *lifetime(path.read_bytes()), ours=ours) for path, ours in pems if path.exists()]
+    shown = [folder / name for name in _KUBECONFIGS]
+    found += [Life(path.name, *lifetime(_shown(path)), ours=True) for path in shown if path.exists()]
+    return tuple(sorted(found, key=lambda one: one.ends))
+
+
+def _shown(kubeconfig: Path) -> bytes:
+    """Return the certificate that a kubeconfig shows; kubeadm writes it into the file."""
+    for line in kubeconfig.read_text(encoding="utf-8").splitlines():
+        name, _, data = line.strip().partition(" ")
+        if name == _CERTIFICATE:
+            return base64.b64decode(data)
+    raise StepFailed(STEP, f"{kubeconfig} holds no client certificate")
+
+
+class Renewal:
+    """This controller's certificates.
+
+    Args:
+        root: what stands for ``/``.
+        client: of this controller's own API server.
+        me: this instance.
+        units: to restart the authenticator, which shows the API server's certificate.
+        clock: has ``time``, ``monotonic`` and ``sleep``.
+    """
+
+    def __init__(self, root: Path, client: Client, me: str, units: Units, clock: Any = time) -> None:
+        self._root, self._client, self._units, self._clock = root, client, units, clock
+        self._lease = Lease(client, "kube-system", "kubecfn-renewal", me, seconds=int(2 * _BACK), clock=clock)
+
+    def look(self) -> Tuple[Tuple[Life, ...], str]:
+        """Renew what is due, if no other controller is renewing; return every certificate, and what was done.
+
+        Raises:
+            StepFailed: kubeadm refuses, or the API server does not come back.
+            KubernetesError: the API server does not answer.
+        """
+        due = [one.name for one in lives(self._root) if one.due(self._clock.time())]
+        if not due:
+            return lives(self._root), ""
+        if not self._lease.acquire():
+            return lives(self._root), "another controller renews its certificates"
+        try:
+            self._renew()
+            self._await(self._restart())
+        finally:
+            self._lease.release()
+        return lives(self._root), f"renewed, because of {', '.join(due)}"
+
+    def _renew(self) -> None:
+        rootfs = [] if self._root == Path("/") else [f"--rootfs={self._root}"]
+        program = str(self._root / PROGRAM.lstrip("/"))
+        command = [program, "certs", "renew", "all", f"--config=/{CONFIGURATION}", *rootfs]
+        try:
+            done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        except OSError as error:
+            raise StepFailed(STEP, f"{program} cannot be run: {error.strerror}") from error
+        if done.returncode:
+            raise StepFailed(STEP, why(done.stderr) or f"kubeadm ended with {done.returncode}")
+
+    def _restart(self) -> FrozenSet[int]:
+        """End the components, which the kubelet starts again; return their processes."""
+        ended = frozenset(pid for pid, _ in components(Path("/proc")))
+        for pid in ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        self._units.stop(authenticator.UNIT)
+        self._units.start(authenticator.UNIT)
+        return ended
+
+    def _await(self, ended: FrozenSet[int]) -> None:
+        """Wait until other processes of all components run, and the API server is ready."""
+        end = self._clock.monotonic() + _BACK
+        while True:
+            new = {name for pid, name in components(Path("/proc")) if pid not in ended}
+            if new >= set(PROGRAMS) and self._client.ready():
+                return
+            if self._clock.monotonic() >= end:
+                missing = ", ".join(sorted(set(PROGRAMS) - new)) or "the API server's /readyz"
+                raise StepFailed(STEP, f"after new certificates this did not come back in {_BACK:.0f} s: {missing}")
+            self._clock.sleep(1.0)
+
+
+def look_after(
+    renewal: Renewal, publish: Callable[[Tuple[Life, ...]], None], outcry: Callable[[StepFailed], None], stop: Any
+) -> None:
+    """Look every hour, and publish what was found, until told to stop.
+
+    Args:
+        renewal: of this controller's certificates.
+        publish: is told every certificate.
+        outcry: is told what a person might have to mend.
+        stop: an event.
+    """
+    while True:
+        try:
+            found, told = renewal.look()
+            publish(found)
+            if told:
+                say(STEP, told)
+        except StepFailed as failed:
+            say("no-certificates", str(failed))
+            outcry(failed)
+        except (KubernetesError, BotoCoreError, ClientError, OSError) as error:
+            say("no-certificates", str(error))
+        if stop.wait(EVERY):
+            return
+
+
+def components(proc: Path) -> Tuple[Tuple[int, str], ...]:
+    """Return the processes of the control plane's components: id and name.
+
+    Args:
+        proc: where the kernel shows processes.
+    """
+    found: List[Tuple[int, str]] = []
+    for folder in proc.glob("[0-9]*"):
+        try:
+            program = (folder / "cmdline").read_bytes().split(b"\0", 1)[0].decode(errors="replace").rsplit("/", 1)[-1]
+        except OSError:
+            continue  # it has ended
+        if program in PROGRAMS:
+            found.append((int(folder.name), program))
+    return tuple(sorted(found))
+
+
+def metrics(cluster: str, found: Tuple[Life, ...], now: float) -> List[Dict[str, Any]]:
+    """Return what CloudWatch is told: how many days the certificate lasts that ends first."""
+    if not found:
+        return []
+    days = (found[0].ends - now) / 86400
+    dimensions = [{"Name": "Cluster", "Value": cluster}]
+    return [{"MetricName": "CertificateDaysLeft", "Value": days, "Unit": "None", "Dimensions": dimensions}]
