@@ -173,4 +173,18 @@ def _built(aws: Aws, architecture: str, image: Mapping[str, Any], parameter: str
             f"The image for {architecture} is {', '.join(amis) or 'nowhere'}, but {parameter} names {kept}.",
             remedy="Another build ended at the same time: look at the pipeline in the console, then bake --again.",
         )
+    _refuse_imds_v1(aws, kept)
     return Built(architecture, kept, parameter, str(image["arn"]))
+
+
+def _refuse_imds_v1(aws: Aws, ami: str) -> None:
+    """See that instances of the image have the metadata service's second version only, whoever starts them.
+
+    Amazon Linux says so of its own images; a recipe cannot say it (EC2 User Guide, "Configure the AMI", ImdsSupport).
+    """
+    client = aws.client("ec2")
+    with doing(f"looking at the image {ami}"):
+        (found,) = client.describe_images(ImageIds=[ami])["Images"]
+    if found.get("ImdsSupport") != "v2.0":
+        with doing(f"setting ImdsSupport of the image {ami}"):
+            client.modify_image_attribute(ImageId=ami, ImdsSupport={"Value": "v2.0"})

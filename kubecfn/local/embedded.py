@@ -17,6 +17,7 @@ from kubecfn.local.api import Handler, Service, View
 from kubecfn.local.clock import Clock, ScaledClock
 from kubecfn.local.faults import Faults
 from kubecfn.local.gate import Gate, Rules
+from kubecfn.local.iam import managed
 from kubecfn.local.iam.authorize import Authorizer
 from kubecfn.local.recorder import Recorder
 from kubecfn.local.s3 import BucketPolicies, refuse_strangers
@@ -113,7 +114,10 @@ class EmbeddedAws:
         """Start our own services and hand their operations to the gate."""
         zones.begin_with_z()
         world = World(self.clock, self.account, self._clients, lambda: self.endpoint, self._workdir)
-        operations: dict[tuple[str, str], Handler] = dict(BucketPolicies().operations())
+        operations: dict[tuple[str, str], Handler] = {
+            **BucketPolicies().operations(),
+            **managed.operations(),
+        }
         views: dict[tuple[str, str], View] = {}
         for make in self._factories:
             service = make(world)

@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from kubecfn.image.programs import ARCHITECTURES, GO, Publishers, container_images, downloads
 
 TOKEN = "anonymous-token"
+# What is asked of containerd's client is written down below the root in which it lies.
+_CTR = 'root=${0%/usr/local/bin/ctr}\nmkdir -p "$root/var/log"\necho "$@" >> "$root/var/log/ctr.asked"\n'
 PREFIXES = ("kubernetes", "github", "artifacts", "pypi", "registry")
 
 
@@ -138,7 +140,8 @@ def _program(name, versions):
         "containerd": f"containerd github.com/containerd/containerd/v2 v{versions.containerd} abcdef",
         "etcd": f"etcd Version: {versions.etcd}",
     }
-    return f"#!/bin/sh\necho '{says.get(name, name)}'\n".encode()
+    more = {"containerd": '[ "$1" = --version ] || exec sleep 60\n', "ctr": _CTR}
+    return f"#!/bin/sh\n{more.get(name, '')}echo '{says.get(name, name)}'\n".encode()
 
 
 def _made(one, versions):

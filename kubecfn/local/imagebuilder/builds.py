@@ -140,12 +140,13 @@ class Builds:
             named = one.get("amiDistributionConfiguration", {})
             at = self._world.clock.now().strftime("%Y-%m-%dT%H-%M-%S.%fZ")
             ec2 = self._world.client("ec2", one["region"])
-            ami = ec2.register_image(
+            # moto forgets everything that RegisterImage is told; a copy keeps its parent's architecture.
+            ami = ec2.copy_image(
                 Name=str(named.get("name", build.name)).replace("{{ imagebuilder:buildDate }}", at),
                 Description=named.get("description", ""),
-                Architecture=parent["Architecture"],
-                RootDeviceName="/dev/xvda",
-                BlockDeviceMappings=[_mapping(mapping) for mapping in build.recipe.get("blockDeviceMappings", ())],
+                SourceImageId=parent["ImageId"],
+                SourceRegion=build.region,
+                Encrypted=_encrypted(build.recipe),
             )["ImageId"]
             tags = {**build.recipe.get("amiTags", {}), **named.get("amiTags", {}), "CreatedBy": "EC2 Image Builder"}
             ec2.create_tags(Resources=[ami], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
@@ -271,13 +272,8 @@ def _stand_ins(folder: Path) -> Path:
     return programs
 
 
-def _mapping(given: Mapping[str, Any]) -> dict[str, Any]:
-    ebs = given.get("ebs", {})
-    names = {"encrypted": "Encrypted", "volumeSize": "VolumeSize", "volumeType": "VolumeType"}
-    return {
-        "DeviceName": given["deviceName"],
-        "Ebs": {theirs: ebs[ours] for ours, theirs in names.items() if ours in ebs},
-    }
+def _encrypted(recipe: Mapping[str, Any]) -> bool:
+    return all(one.get("ebs", {}).get("encrypted") for one in recipe.get("blockDeviceMappings", ()))
 
 
 def _keep(ssm: Any, kept: Mapping[str, Any], ami: str) -> None:
