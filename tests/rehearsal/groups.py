@@ -89,3 +89,13 @@ def remove(name: str) -> list[str]:
             except OSError as error:
                 stays.append(f"{group}: {error.strerror}")
     return stays
+
+
+def memory(name: str) -> int:
+    """Return how many bytes of memory an instance's processes hold that are no cache; it was made with limits."""
+    for hierarchy in hierarchies(limits=True):
+        counted = hierarchy / f"{PREFIX}{name}" / "memory.stat"
+        if counted.exists():
+            numbers = dict(line.split() for line in counted.read_text(encoding="ascii").splitlines())
+            return int(numbers.get("total_rss") or numbers.get("anon") or 0)
+    return 0

@@ -219,6 +219,10 @@ class NspawnMachines:
         """Its data volume, on or off."""
         return self._machines[instance_id].volume
 
+    def memory(self, instance_id: str) -> int:
+        """Return the bytes of memory that its processes hold; 0 where that is not counted."""
+        return groups.memory(self._group(self._machines[instance_id]))
+
     def journal(self, instance_id: str, *arguments: str) -> str:
         """Return what journalctl shows of it, dead or alive."""
         logs = self._machines[instance_id].folder / "upper/var/log/journal"

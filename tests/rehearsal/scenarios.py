@@ -15,6 +15,7 @@ from kubecfn.demo.proof import signals, wait_until_dns_names
 from .cluster import NAME, Cluster, DidNotHappenError, network, opened, until
 from .faults import VOLUME, Faults
 from .hub import Hub
+from .kubernetes.scenario import kubernetes
 from .life import lived
 from .results import Results
 
@@ -241,5 +242,6 @@ WHOLE: dict[str, Callable[[Stage], None]] = {
     "five": five,
     "upgrade": upgrade,
     "faults": faults,
+    "kubernetes": kubernetes,
 }
 SCENARIOS = {**WHOLE, "short": short}

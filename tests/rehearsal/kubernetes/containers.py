@@ -8,6 +8,8 @@ from pathlib import Path
 
 from .archive import Container, closure
 
+# What a rehearsal itself deploys.
+ANSWER = "rehearsal.example.com/answer:1"
 _REGISTRY = "registry.k8s.io"
 _CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 # What writes a node's rules (kubernetes/build/server-image/kube-proxy; flannel's own image).
@@ -35,6 +37,7 @@ class _Own:
 # By the names of the version table.
 _AROUND = {
     "pause": _Own({"/pause": "pause"}, f"{_NOBODY}:{_NOBODY}"),
+    "answer": _Own({"/answer": "answer"}, _NOBODY),
     "coredns": _Own({"/coredns": "coredns"}, f"{_NONROOT}:{_NONROOT}"),
     "metrics-server": _Own({"/metrics-server": "metrics-server"}, _NOBODY),
     "cloud-controller-manager": _Own({"/bin/aws-cloud-controller-manager": "aws-cloud-controller-manager"}),

@@ -12,7 +12,7 @@ from tests.rehearsal import authority, programs
 from tests.rehearsal.kept import digest, once
 
 from . import store
-from .containers import containers
+from .containers import ANSWER, containers
 
 FILES = Path(__file__).with_name("node")
 _UNIT = "kernel-of-its-own.service"
@@ -47,7 +47,7 @@ def node(kept: Path, line: str, root: Path, report: Callable[[str], None]) -> No
     Raises:
         KubecfnError: a program cannot be built, or containerd refuses an image.
     """
-    recipes = (programs.kubernetes(line), *programs.around(line), programs.pause())
+    recipes = (programs.kubernetes(line), *programs.around(line), programs.pause(), programs.answer())
     built = dict(programs.build(recipes, report))
     trusted = _trusted(kept, root)
     release = recipes[0].version
@@ -103,4 +103,4 @@ def _names(line: str) -> dict[str, str]:
     """Return the names of the images around Kubernetes, as a cluster's documents and manifests have them."""
     release = RELEASES[line]
     manager = f"registry.k8s.io/provider-aws/cloud-controller-manager:v{release.cloud_provider}"
-    return {**release.images, "cloud-controller-manager": manager}
+    return {**release.images, "cloud-controller-manager": manager, "answer": ANSWER}

@@ -31,6 +31,7 @@ _METRICS = "sigs.k8s.io/metrics-server"
 _HELM = "helm.sh/helm/v4"
 _VERSION = "k8s.io/component-base/version"
 _GIT_VERSION = f"{_VERSION}.gitVersion"
+_CLIENT_GO = "k8s.io/client-go/pkg/version.gitVersion"
 # Program -> where its plugin lies in containernetworking/plugins.
 _CNI = {
     "bridge": "main/bridge",
@@ -69,7 +70,7 @@ def kubernetes(line: str, programs: Iterable[str] = _KUBERNETES) -> Recipe:
             f"{_VERSION}.gitMajor": major,
             f"{_VERSION}.gitMinor": minor,
             f"{_VERSION}.gitTreeState": "clean",
-            "k8s.io/client-go/pkg/version.gitVersion": f"v{version}",
+            _CLIENT_GO: f"v{version}",
         },
     )
 
@@ -108,7 +109,7 @@ def coredns() -> Recipe:
 def metrics_server() -> Recipe:
     """Return the recipe of metrics-server."""
     packages = {"metrics-server": f"{_METRICS}/cmd/metrics-server"}
-    return _recipe("metrics-server", _METRICS, packages, ("metrics-server", "--version"), stamp=_GIT_VERSION)
+    return _recipe("metrics-server", _METRICS, packages, ("metrics-server", "--version"), stamp=_CLIENT_GO)
 
 
 def authenticator() -> Recipe:
@@ -133,7 +134,16 @@ def cloud_provider(kubernetes_line: str) -> Recipe:
 
 def pause() -> Recipe:
     """Return the recipe of what holds a pod's namespaces; its source lies here."""
-    return Recipe("pause", "1", _HERE / "pause", {"pause": "kubecfn/pause"}, (("pause", "-v"), "pause 1\n"))
+    return _own("pause")
+
+
+def answer() -> Recipe:
+    """Return the recipe of what a rehearsal deploys to be answered by; its source lies here."""
+    return _own("answer")
+
+
+def _own(name: str) -> Recipe:
+    return Recipe(name, "1", _HERE / name, {name: f"kubecfn/{name}"}, ((name, "-v"), f"{name} 1\n"))
 
 
 def helm() -> Recipe:

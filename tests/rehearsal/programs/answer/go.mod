@@ -1,0 +1,3 @@
+module kubecfn/answer
+
+go 1.24
