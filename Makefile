@@ -32,7 +32,7 @@ graph: setup ## draw the stack of NAME: build/NAME/stack.svg
 	$(KUBECFN) graph $(CLUSTER) $(ARGS)
 
 ##@ A cluster on AWS (NAME=payments REGION=eu-central-1)
-.PHONY: config keys template upload dry-run create-cluster update-cluster delete-cluster status why kubeconfig
+.PHONY: config keys template upload dry-run create-cluster update-cluster delete-cluster status why smoke kubeconfig
 .PHONY: backup-now backups restore defrag
 config: setup ## the configuration of NAME with every default written out
 	$(KUBECFN) config show $(CLUSTER)
@@ -54,6 +54,8 @@ status: setup ## the stack, its groups, and how etcd is
 	$(KUBECFN) status $(CLUSTER) $(ARGS)
 why: setup ## the reason of the last failure in one screen
 	$(KUBECFN) why $(CLUSTER) $(ARGS)
+smoke: setup ## is the cluster well: nodes, etcd, backups, DNS, network, storage, certificates
+	$(KUBECFN) smoke $(CLUSTER) $(ARGS)
 backup-now: setup ## a backup of etcd now, by its leader
 	$(KUBECFN) backup now $(CLUSTER) $(ARGS)
 backups: setup ## snapshots and daily copies, newest first

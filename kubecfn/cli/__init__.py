@@ -29,6 +29,7 @@ _COMMANDS = {
     "delete": "kubecfn.cli.stack",
     "status": "kubecfn.cli.stack",
     "why": "kubecfn.cli.stack",
+    "smoke": "kubecfn.cli.smoke",
     "backup": "kubecfn.cli.etcd",
     "restore": "kubecfn.cli.etcd",
     "defrag": "kubecfn.cli.etcd",

@@ -72,6 +72,13 @@ class Client:
         """Return one object; a list's path returns the list, with its ``resourceVersion``."""
         return self._ask("GET", path, query)
 
+    def read(self, path: str, **query: Any) -> bytes:
+        """Return an answer that is no object: a health check's words, or what a pod says through the server's proxy."""
+        status, text = self._wire.ask("GET", _target(path, query), None, self._headers(), again=True)
+        if status >= 400:  # noqa: PLR2004  HTTP's first error
+            self._understand(status, text, path)
+        return text
+
     def list(self, path: str, **query: Any) -> Iterator[Object]:
         """Yield a list's objects, page by page; each tells its kind."""
         query.setdefault("limit", _PAGE)

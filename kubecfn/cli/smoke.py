@@ -1,0 +1,53 @@
+"""`kubecfn smoke`: what a careful person looks at after a deploy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kubecfn.cli.options import Where, cluster_options, output_option
+
+
+@click.command()
+@cluster_options
+@output_option
+@click.option(
+    "--kubeconfig",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The administrator's kubeconfig; default the one below the build folder.",
+)
+@click.option("--storage", is_flag=True, help="Also make, bind and delete a volume of 1 GiB.")
+def smoke(where: Where, output: str, file: Path | None, storage: bool) -> None:
+    """Look whether the cluster is well: nodes, etcd, backups, DNS, scheduling, network, storage, certificates.
+
+    Two small pods run for a moment in a namespace of their own, which is deleted again; nothing else is changed.
+    """
+    from datetime import UTC, datetime
+
+    from kubecfn.cli.console import print_json, print_table, talking
+    from kubecfn.cluster_keys import known_domain
+    from kubecfn.deploy.aws import connect
+    from kubecfn.deploy.progress import Kind, Progress
+    from kubecfn.smoke.check import COLUMNS, Result, run
+    from kubecfn.smoke.checks import checks
+    from kubecfn.smoke.reach import administrator, kubeconfig_of
+    from kubecfn.smoke.subject import Subject
+
+    config = where.config()
+    found = where.found(config)
+    path = kubeconfig_of(where.build, config, file)
+    aws, now = connect(config.region, where.profile), datetime.now(UTC)
+    subject = Subject(config, known_domain(config, found), administrator(path), aws, path, now, storage)
+    with talking() as talk:
+
+        def tell(result: Result) -> None:
+            talk.report(Progress(Kind.STEP if result.ok else Kind.WARNING, f"{result.name}: {result.cells[1]}"))
+
+        report = run(subject, checks(subject), tell)
+    if output == "json":
+        print_json(report.to_json())
+    else:
+        print_table(f"Smoke test of {config.name}", COLUMNS, [one.cells for one in report.results])
+    report.check()
