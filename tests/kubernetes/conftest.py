@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import time
 
 import pytest
 
+from tests.kubernetes.clocks import Clock
 from tests.kubernetes.server import minors, running
 
 _NUMBER = itertools.count(1)
@@ -32,25 +32,6 @@ def space(cluster):
     name = f"test-{next(_NUMBER)}"
     cluster.admin.create("/api/v1/namespaces", {"metadata": {"name": name}})
     return name
-
-
-class Clock:
-    """A time of its own: to sleep is to be there."""
-
-    def __init__(self):
-        self.now = time.time()
-        self.slept = []
-
-    def time(self):
-        """Seconds since 1970."""
-        return self.now
-
-    monotonic = time
-
-    def sleep(self, seconds):
-        """Be later."""
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""A controller's answer to kubelets that ask for certificates."""
