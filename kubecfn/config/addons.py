@@ -37,7 +37,7 @@ class ForwardedZone(Part):
 
     zone: Domain
     """Its name; names in it are asked of `servers` alone."""
-    servers: tuple[DnsServer, ...] = Field(min_length=1, max_length=_MOST_SERVERS)
+    servers: tuple[DnsServer, ...] = Field(max_length=_MOST_SERVERS)
     """Who answers: IPv4 addresses, with a port where it is not 53."""
 
 
@@ -93,9 +93,15 @@ def addon_problems(addons: AddOns, name: str, domain: str | None) -> Iterator[Pr
         reason = f"covers the hosted zone {domain}: pods would no longer find the API's own name"
         yield Problem("addons.dns.domain", own, reason, f"Leave it out for {name}.local.")
     for position, forwarded in enumerate(addons.dns.zones):
-        path, zone = f"addons.dns.zones[{position}].zone", forwarded.zone
+        place, zone = f"addons.dns.zones[{position}]", forwarded.zone
         if zone in {own, _EVERY_CLUSTERS}:
-            yield Problem(path, zone, "is answered by this cluster itself", "Name a zone of somebody else's.")
+            yield Problem(
+                f"{place}.zone", zone, "is answered by this cluster itself", "Name a zone of somebody else's."
+            )
         if zone in taken:
-            yield Problem(path, zone, f"is forwarded by {taken[zone]} already", "Keep one, with all its servers.")
-        taken.setdefault(zone, path.removesuffix(".zone"))
+            yield Problem(
+                f"{place}.zone", zone, f"is forwarded by {taken[zone]} already", "Keep one, with all its servers."
+            )
+        if not forwarded.servers:
+            yield Problem(f"{place}.servers", "", "names nobody to ask", "Write [10.30.0.10].")
+        taken.setdefault(zone, place)

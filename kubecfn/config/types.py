@@ -189,7 +189,7 @@ AccessName = Annotated[
 ClusterRoleName = Annotated[
     str,
     _matching(
-        r"(?!\.{1,2}$)[^/%\s]{1,253}",
+        r"(?!\.{1,2}$)[^/%\s\x00-\x1f]{1,253}",
         "is not the name of a ClusterRole (253 characters at most, no '/', no '%')",
         "Write cluster-admin, admin, edit, view, or the name of one of your own.",
     ),
