@@ -69,9 +69,10 @@ def objects(cluster: Cluster, *, nftables: bool) -> list[Object]:
 
 
 def _cni_configuration() -> Object:
+    """Return what the node's runtime calls for each pod, in the CNI version that every release of the plugin speaks."""
     bridge = {"type": "flannel", "delegate": {"hairpinMode": True, "isDefaultGateway": True}}
     ports = {"type": "portmap", "capabilities": {"portMappings": True}}
-    return {"name": "cbr0", "cniVersion": "1.0.0", "plugins": [bridge, ports]}
+    return {"name": "cbr0", "cniVersion": "0.4.0", "plugins": [bridge, ports]}
 
 
 def _network(cluster: Cluster, *, nftables: bool) -> Object:

@@ -1,0 +1,76 @@
+"""The real programs take what they are told: flags that they know, configurations without a word that they do not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from kubecfn.addons import cloud_controller, kube_proxy, metrics_server
+from kubecfn.local.programs import cache
+from kubecfn.versions import RELEASES
+from tests.addons.samples import cluster_of, named, objects_of
+from tests.rehearsal import programs
+
+LENIENT = "strict decoding"
+
+
+def built(recipe, program):
+    """Return the path of a real program; skips where it is not built, and fails in CI."""
+    found = cache() / f"{recipe.name}-{recipe.version}" / program
+    if not found.is_file():
+        missing = f"{recipe.name} {recipe.version} is not built on this machine: make kubernetes-programs builds it"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    return found
+
+
+def ran(*command):
+    """Run a program and return how it ended and all it said."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=30)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("line", RELEASES)
+def test_the_cloud_controller_manager_of_each_minor_knows_its_flags(line):
+    """A flag that it did not know would end it at its start; another is seen to."""
+    program = built(programs.cloud_provider(line), "aws-cloud-controller-manager")
+
+    assert ran(program, *cloud_controller.flags(cluster_of(line)), "--help")[0] == 0
+    assert "unknown flag: --no-such" in ran(program, "--no-such", "--help")[1]
+
+
+def test_metrics_server_knows_its_flags():
+    """A flag that it did not know would end it at its start; another is seen to."""
+    program = built(programs.metrics_server(), "metrics-server")
+
+    assert ran(program, *metrics_server.flags(), "--help")[0] == 0
+    assert "unknown flag: --no-such" in ran(program, "--no-such", "--help")[1]
+
+
+@pytest.mark.parametrize("line", RELEASES)
+@pytest.mark.parametrize("mode", ["nftables", "iptables"])
+def test_kube_proxy_of_each_minor_reads_its_configuration_to_the_letter(line, mode, tmp_path):
+    """kube-proxy goes on without a field that it does not know and only mentions it: it has nothing to mention."""
+    program = built(programs.kubernetes(line), "kube-proxy")
+    written = named(objects_of(line, kube_proxy=mode), "ConfigMap", "kube-proxy")["data"]["config.conf"]
+
+    code, said = read(program, tmp_path, json.loads(written))
+    assert (code, LENIENT in said) == (0, False)
+    assert LENIENT in read(program, tmp_path, json.loads(written) | {"clusterCidr": "10.0.0.0/8"})[1]
+
+
+def read(program, folder, configuration):
+    """Let kube-proxy read a configuration and write it as it understood it."""
+    (folder / "config.conf").write_text(json.dumps(configuration))
+    return ran(program, f"--config={folder}/config.conf", f"--write-config-to={folder}/understood.yaml")
+
+
+def test_kube_proxy_of_a_pod_network_with_the_vpcs_addresses_knows_no_pod_network():
+    """There the cluster's pod network is nobody's: taking its addresses for pods' would send others' wrong."""
+    cluster = cluster_of(max(RELEASES))
+
+    assert kube_proxy.configuration(cluster, "nftables", own_pods=True)["clusterCIDR"] == cluster.pod_cidr
+    written = named(objects_of(max(RELEASES), cni="vpc-cni"), "ConfigMap", "kube-proxy")["data"]["config.conf"]
+    assert json.loads(written)["clusterCIDR"] == ""
