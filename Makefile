@@ -34,6 +34,11 @@ graph: setup ## draw the stack of NAME: build/NAME/stack.svg
 ##@ A cluster on AWS (NAME=payments REGION=eu-central-1)
 .PHONY: config keys template upload dry-run create-cluster update-cluster delete-cluster status why smoke kubeconfig
 .PHONY: backup-now backups restore defrag
+.PHONY: image image-lock
+image-lock: setup ## image-lock.json: the publishers' own SHA-256 of everything that images hold
+	$(KUBECFN) image-lock $(if $(filter-out demo,$(NAME)),--config $(CONFIG)) $(ARGS)
+image: setup ## bake what nodes of NAME boot from, with EC2 Image Builder (half an hour)
+	$(KUBECFN) image $(CLUSTER) $(ARGS)
 config: setup ## the configuration of NAME with every default written out
 	$(KUBECFN) config show $(CLUSTER)
 keys: setup ## make the offline authorities that are missing; never overwrites

@@ -1,4 +1,4 @@
-"""Put lambdas/, userdata/ and the example configurations inside the wheel; everything else is in setup.cfg."""
+"""Put lambdas/, userdata/, image/ and the example configurations inside the wheel; everything else is in setup.cfg."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-CARRIED = ("lambdas", "userdata", "config")
+CARRIED = ("lambdas", "userdata", "config", "image")
 
 
 class BuildWithData(build_py):
