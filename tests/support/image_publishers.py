@@ -105,10 +105,9 @@ class World:
         path, _, tag = name.partition("/")[2].rpartition(":")
         manifests = []
         for go in GO.values():
-            config = json.dumps(
-                {"architecture": go, "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}
-            ).encode()
-            layer = f"layer of {name} for {go}".encode()
+            layer = _layer(f"{name} for {go}".encode())
+            root = {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]}
+            config = json.dumps({"architecture": go, "os": "linux", "rootfs": root}).encode()
             kinds = ("application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar")
             blobs = [_descriptor(kind, data) for kind, data in zip(kinds, (config, layer), strict=True)]
             for one, data in zip(blobs, (config, layer), strict=True):
@@ -126,6 +125,16 @@ class World:
         for reference in (tag, digest):
             where = f"/registry/v2/{path}/manifests/{reference}"
             self.files[where], self.digests[where] = index, digest
+
+
+def _layer(data):
+    """One file system with one file."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo("pause")
+        member.size, member.mode = len(data), 0o755
+        archive.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
 
 
 def _descriptor(kind, data):
