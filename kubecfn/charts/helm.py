@@ -155,7 +155,7 @@ def find_helm(environment: Mapping[str, str] = os.environ) -> Helm:
             f"The configuration has charts, and {what}.",
             remedy=f"Install Helm 3 or 4 (https://helm.sh/docs/intro/install), or name its program in {NAMED_BY}.",
         )
-    return Helm(Path(found))
+    return Helm(Path(found).absolute())
 
 
 def _points_elsewhere(name: str) -> bool:

@@ -37,6 +37,7 @@ and questions go to standard error. Credentials, profiles, SSO and assumed roles
 |---|---|
 | `AWS_PROFILE`, `AWS_REGION`, … | as boto3 reads them; `--profile` and the configuration's `region` come first |
 | `AWS_ENDPOINT_URL` | another AWS, for example the one of `kubecfn local` |
+| `KUBECFN_HELM` | the helm that renders charts; default the one on the `PATH` |
 | `NO_COLOR` | no colours |
 | `KUBECFN_DEBUG` | set to anything: an error that is kubecfn's own fault shows where it happened |
 """

@@ -127,8 +127,8 @@ def test_an_older_one_of_the_same_role_is_made_anew(run, tmp_path) -> None:
     assert yaml.safe_load(path.read_text())["users"][0]["user"]["exec"]["args"][4] == f"{ROLE}2"
 
 
-def test_a_token_is_the_roles_for_one_cluster_and_carries_the_persons_name() -> None:
-    """The assumed role signs; its session is called like whoever assumed it, which the audit log shows."""
+def account():
+    """Return an account in which alice may assume any role, and what she asked STS for."""
     asked = {}
 
     def assume_role(**arguments):
@@ -137,7 +137,12 @@ def test_a_token_is_the_roles_for_one_cluster_and_carries_the_persons_name() -> 
 
     sts = SimpleNamespace(assume_role=assume_role)
     person = "arn:aws:sts::123456789012:assumed-role/Staff/alice@example.com"
-    aws = Aws(None, "eu-central-1", "123456789012", "aws", person, {"sts": sts})
+    return Aws(None, "eu-central-1", "123456789012", "aws", person, {"sts": sts}), asked
+
+
+def test_a_token_is_the_roles_for_one_cluster_and_carries_the_persons_name() -> None:
+    """The assumed role signs; its session is called like whoever assumed it, which the audit log shows."""
+    aws, asked = account()
 
     made = exec_credential(aws, "k.internal", ROLE, datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC))
 
@@ -149,6 +154,20 @@ def test_a_token_is_the_roles_for_one_cluster_and_carries_the_persons_name() -> 
     assert url.hostname == "sts.eu-central-1.amazonaws.com"
     assert query["X-Amz-Credential"].startswith("AKIAROLE/")
     assert "x-k8s-aws-id" in query["X-Amz-SignedHeaders"]
+
+
+def test_the_command_that_kubectl_runs_prints_the_credential_and_nothing_else(monkeypatch, capsys) -> None:
+    """`kubecfn token` with what the kubeconfig hands it: one ExecCredential on standard output."""
+    aws, asked = account()
+    monkeypatch.setattr("kubecfn.deploy.aws.connect", lambda _region, _profile: aws)
+    told = ["kubecfn", "token", "--domain", "k.internal", "--role-arn", ROLE, "--region", "eu-central-1"]
+    monkeypatch.setattr(sys, "argv", told)
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    printed = json.loads(capsys.readouterr().out)
+    assert (ended.value.code, printed["kind"], asked["RoleArn"]) == (0, "ExecCredential", ROLE)
 
 
 @pytest.mark.parametrize(

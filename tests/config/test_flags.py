@@ -11,8 +11,9 @@ import pytest
 from kubecfn.config import load_text
 from kubecfn.config.flags import known_flags, refusals
 from kubecfn.errors import ConfigError
-from kubecfn.node.control_plane import cluster_configuration
+from kubecfn.node.control_plane import cluster_configuration, init_configuration
 from kubecfn.node.facts import Cluster
+from kubecfn.node.here import Here, completed
 from kubecfn.versions import RELEASES
 from tests.kubernetes.server import folder, minors
 
@@ -75,16 +76,23 @@ def test_a_flag_that_the_minor_knows_is_taken(kubernetes, component, flag) -> No
 
 
 @pytest.mark.parametrize("minor", RELEASES)
-def test_no_flag_that_kubecfn_gives_the_api_server_can_be_given_twice(minor) -> None:
+def test_no_flag_that_kubecfn_gives_can_be_given_twice(minor) -> None:
     """The later of two would win, and kubecfn's would be silently gone."""
     release = RELEASES[minor]
     cluster = Cluster(
         "a", "a.example.com", "eu-central-1", release.kubernetes, release, "10.244.0.0/16", "10.96.0.0/16"
     )
-    own = [flag["name"] for flag in cluster_configuration(cluster)["apiServer"]["extraArgs"]]
+    here = Here("i-0a", "10.0.0.1", "eu-central-1", "eu-central-1a", "m7i.large", 2)
+    init = completed(init_configuration(cluster), here)
+    given = {
+        "kube-apiserver": cluster_configuration(cluster)["apiServer"]["extraArgs"],
+        "kubelet": init["nodeRegistration"]["kubeletExtraArgs"],
+    }
 
-    assert own
-    assert [flag for flag in own if "is kubecfn's to set" not in " ".join(said(minor, "kube-apiserver", flag))] == []
+    for component, flags in given.items():
+        own = [flag["name"] for flag in flags]
+        assert own
+        assert [flag for flag in own if "is kubecfn's to set" not in " ".join(said(minor, component, flag))] == []
 
 
 def test_flags_stand_in_the_configuration_as_yaml_has_them() -> None:
