@@ -105,6 +105,10 @@ class Balancer:
         with self._lock:
             return {name: target.state for name, target in self._targets.items()}
 
+    def connections(self, name: str) -> int:
+        """Return how many connections a target has."""
+        return self._flows.count(name) if self._flows else 0
+
     @property
     def gone(self) -> bool:
         """Whether there is no load balancer at its address: nobody is let in, and all connections are lost."""
