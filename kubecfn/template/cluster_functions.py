@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from awacs import autoscaling as may_scale
 from awacs import awslambda as may_lambda
 from awacs import cloudformation as may_cfn
-from awacs import cloudwatch as may_watch
 from awacs import kms as may_kms
 from awacs import s3 as may_s3
-from awacs.aws import Action, Allow, Condition, Statement, StringEquals
+from awacs.aws import Action, Allow, Statement
 from troposphere import GetAtt, Ref, StackName, Sub, Template
 
 from kubecfn.config import Config
@@ -24,7 +23,7 @@ from kubecfn.template.functions import Function, Inside, add_function
 from kubecfn.template.logs import LogGroup
 from kubecfn.template.names import CONTROLLERS_GROUP, CONTROLLERS_HOOK, WORKERS_HOOK
 from kubecfn.template.network import Network
-from kubecfn.template.node_role import see_controllers, see_groups
+from kubecfn.template.node_role import publish_metrics, see_controllers, see_groups
 from kubecfn.template.parameters import Inputs, add_sha256
 from kubecfn.template.security_groups import API_PORT, SecurityGroups
 from kubecfn.template.storage import Storage
@@ -147,14 +146,6 @@ def add_etcd_backup(
     template: Template, config: Config, inputs: Inputs, storage: Storage, to_etcd: ToEtcd
 ) -> tuple[str, ...]:
     """Add the function that reads backups back, keeps one a day, and tells how etcd is."""
-    # PutMetricData knows no resource but its namespace (Service Authorization Reference, "Amazon CloudWatch").
-    publish = Statement(
-        Sid="PublishMetrics",
-        Effect=Allow,
-        Action=[may_watch.PutMetricData],
-        Resource=["*"],
-        Condition=Condition(StringEquals({"cloudwatch:namespace": "kubecfn"})),
-    )
     backups = backup_rights(
         storage, read=[STATE, SNAPSHOTS], write=[f"{STATE}leases/", DAILY], also_decrypt=inputs.artifact_key_arn
     )
@@ -162,7 +153,7 @@ def add_etcd_backup(
         logical_id="EtcdBackup",
         folder="etcd_backup",
         purpose="Reads etcd's backups back, keeps one a day, tells how etcd is.",
-        rights=[see_controllers(), publish, *to_etcd.rights, *backups],
+        rights=[see_controllers(), publish_metrics(), *to_etcd.rights, *backups],
         environment=to_etcd.environment,
         # Snapshots are read whole: a minute for some GB at the speed that so much memory brings.
         timeout=240,

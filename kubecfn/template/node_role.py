@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 from awacs import autoscaling as may_scale
 from awacs import cloudformation as may_cfn
+from awacs import cloudwatch as may_watch
 from awacs import ec2 as may_ec2
+from awacs import ecr as may_ecr
 from awacs import kms as may_kms
 from awacs import s3 as may_s3
-from awacs.aws import Allow, PolicyDocument, Principal, Statement
+from awacs.aws import Allow, Condition, PolicyDocument, Principal, Statement, StringEquals
 from awacs.sts import AssumeRole
 from troposphere import GetAtt, Ref, Sub, Template, iam
 
 from kubecfn.config import Config
 from kubecfn.etcd.keys import SNAPSHOTS, STATE
+from kubecfn.template.addon_rights import addon_rights, pod_network_rights
+from kubecfn.template.alarms import NAMESPACE
 from kubecfn.template.backup_rights import backup_rights, through_s3
 from kubecfn.template.logs import LogGroup
 from kubecfn.template.parameters import Inputs
@@ -44,7 +48,8 @@ def add_worker_role(template: Template, config: Config, inputs: Inputs, log: Log
     if not config.pools:
         return None
     decrypt = through_s3("DecryptThroughS3", may_kms.Decrypt, [inputs.artifact_key_arn])
-    return _add_role(template, config, "worker", [decrypt, log.write])
+    rights = [decrypt, log.write, *pull_images(), *pod_network_rights(config)]
+    return _add_role(template, config, "worker", rights)
 
 
 def add_controller_role(
@@ -53,7 +58,9 @@ def add_controller_role(
     """Add the controllers' role and profile."""
     kept = (STATE, SNAPSHOTS)
     backups = backup_rights(storage, read=kept, write=kept, also_decrypt=inputs.artifact_key_arn)
-    return _add_role(template, config, "controller", [see_controllers(), *backups, log.write])
+    of_addons = (*pull_images(), *pod_network_rights(config), *addon_rights(config))
+    own = [see_controllers(), publish_metrics(), *backups, log.write, *of_addons]
+    return _add_role(template, config, "controller", own)
 
 
 def see_groups() -> Statement:
@@ -71,6 +78,33 @@ def see_controllers() -> Statement:
     """
     calls = [may_scale.DescribeAutoScalingGroups, may_ec2.DescribeInstances]
     return Statement(Sid="SeeControllers", Effect=Allow, Action=calls, Resource=["*"])
+
+
+def pull_images() -> list[Statement]:
+    """Return the right to pull from the account's own ECR repositories, which kubelets do with their instance's role.
+
+    Source: Amazon ECR User Guide, "Using Amazon ECR Images with Amazon EKS": what a node's role needs.
+    """
+    own = Sub("arn:${AWS::Partition}:ecr:${AWS::Region}:${AWS::AccountId}:repository/*")
+    read = [may_ecr.BatchCheckLayerAvailability, may_ecr.BatchGetImage, may_ecr.GetDownloadUrlForLayer]
+    return [
+        Statement(Sid="EnterRegistry", Effect=Allow, Action=[may_ecr.GetAuthorizationToken], Resource=["*"]),
+        Statement(Sid="PullImages", Effect=Allow, Action=read, Resource=[own]),
+    ]
+
+
+def publish_metrics() -> Statement:
+    """Return the right to publish metrics of ours: PutMetricData knows no resource but its namespace.
+
+    Source: Service Authorization Reference, "Amazon CloudWatch".
+    """
+    return Statement(
+        Sid="PublishMetrics",
+        Effect=Allow,
+        Action=[may_watch.PutMetricData],
+        Resource=["*"],
+        Condition=Condition(StringEquals({"cloudwatch:namespace": NAMESPACE})),
+    )
 
 
 def _add_role(template: Template, config: Config, role_name: str, more: Sequence[Statement]) -> NodeRole:

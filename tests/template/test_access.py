@@ -10,7 +10,11 @@ import sys
 import pytest
 from made_templates import ROOT
 
+from kubecfn.config import load
+from kubecfn.template.addon_rights import addon_rights
 from kubecfn.template.rules.view import as_list, target
+
+CONFIG = load(ROOT / "config/minimal-public.yaml")
 
 NODE_RIGHTS = {
     "s3:GetObject",
@@ -44,9 +48,17 @@ INSIDE = {
     "ec2:AssignPrivateIpAddresses",
     "ec2:UnassignPrivateIpAddresses",
 }
+PULLS = {
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetAuthorizationToken",
+    "ecr:GetDownloadUrlForLayer",
+}
+# Which these are is tried beside the add-ons that call them.
+OF_ADDONS = {action.JSONrepr() for row in addon_rights(CONFIG) for action in row.properties["Action"]}
 RIGHTS = {
-    "ControllerRole": NODE_RIGHTS | KEEPS_STATE,
-    "WorkerRole": NODE_RIGHTS,
+    "ControllerRole": NODE_RIGHTS | KEEPS_STATE | PULLS | OF_ADDONS | {"cloudwatch:PutMetricData"},
+    "WorkerRole": NODE_RIGHTS | PULLS,
     "ControllerLifecycleRole": HOOK_RIGHTS
     | KEEPS_STATE
     | INSIDE

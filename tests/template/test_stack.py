@@ -63,7 +63,16 @@ def test_workers_come_after_the_control_plane_and_go_before_it(mixed):
 def test_another_kubernetes_version_is_another_launch_template(minimal):
     """A change of version is seen in the change set and rolls the nodes."""
     for name, versions in (
-        ("ControllersLaunchTemplate", {"kubecfn:kubernetes", "kubecfn:etcd", "kubecfn:backup-bucket"}),
+        (
+            "ControllersLaunchTemplate",
+            {
+                "kubecfn:kubernetes",
+                "kubecfn:etcd",
+                "kubecfn:backup-bucket",
+                "kubecfn:worker-role",
+                "kubecfn:drain-role",
+            },
+        ),
         ("PoolGeneralLaunchTemplate", {"kubecfn:kubernetes"}),
     ):
         tags = minimal.properties(name)["LaunchTemplateData"]["TagSpecifications"]

@@ -25,7 +25,7 @@ KUBECONFIG = "etc/kubernetes/kubelet.conf"
 BOOTSTRAP = "etc/kubernetes/bootstrap-kubelet.conf"
 # How long it tries to join, and then to be ready, before its stack is told; it goes on after that.
 PATIENCE = 10 * 60.0
-_SOON, _AGAIN, _LOOK = 0.5, 3.0, 20.0
+_SOON, _AGAIN, _LOOK = 0.2, 3.0, 20.0
 # A node that was ready and is not: for so long it may be the network's, or an upgrade's.
 _OUTCRY = 120.0
 
@@ -54,7 +54,7 @@ class Service:
         """The steps of the boot, in their order."""
         return (
             (instance.STEP, self._learn),
-            ("containerd", lambda _node: self._run(CONTAINERD)),
+            ("containerd", self._contain),
             ("kubeadm-join", self._join),
             ("node-ready", self._ready),
         )
@@ -87,6 +87,18 @@ class Service:
             self._units.start(unit)
         return f"{unit} was started"
 
+    def _contain(self, _node: Node) -> str:
+        """Start the runtime and wait until it says that it is ready: kubeadm asks it first of all."""
+        self._run(CONTAINERD)
+
+        def active() -> str:
+            state = self._units.state(CONTAINERD)
+            if state.active != "active":
+                raise StepFailed("containerd", f"{CONTAINERD} is {state.active} ({state.result})")
+            return f"{CONTAINERD} is ready"
+
+        return self._until(active)
+
     def _join(self, node: Node) -> str:
         """Join, however often that takes: the control plane may only just be starting."""
         told = self._until(lambda: run.ensure(node.root, "join"))
@@ -115,7 +127,7 @@ class Service:
                 if str(failed) != said:
                     said = str(failed)
                     say("wait", failed.reason, step=failed.step)
-                pause = _SOON if failed.step == "node-ready" else _AGAIN
+                pause = _AGAIN if failed.step == "kubeadm-join" else _SOON
             if self._stop.wait(pause):
                 raise StoppedError
 
