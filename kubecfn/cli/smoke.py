@@ -28,6 +28,8 @@ def smoke(where: Where, output: str, file: Path | None, storage: bool) -> None:
 
     from kubecfn.cli.console import print_json, print_table, talking
     from kubecfn.cluster_keys import known_domain
+    from kubecfn.config import found_from
+    from kubecfn.config.found import domain_of
     from kubecfn.deploy.aws import connect
     from kubecfn.deploy.progress import Kind, Progress
     from kubecfn.smoke.check import COLUMNS, Result, run
@@ -36,10 +38,11 @@ def smoke(where: Where, output: str, file: Path | None, storage: bool) -> None:
     from kubecfn.smoke.subject import Subject
 
     config = where.config()
-    found = where.found(config)
     path = kubeconfig_of(where.build, config, file)
-    aws, now = connect(config.region, where.profile), datetime.now(UTC)
-    subject = Subject(config, known_domain(config, found), administrator(path), aws, path, now, storage)
+    client = administrator(path)
+    domain = known_domain(config, where.found(config, offline=domain_of(config, found_from(config)) is not None))
+    aws = connect(config.region, where.profile)
+    subject = Subject(config, domain, client, aws, path, datetime.now(UTC), storage)
     with talking() as talk:
 
         def tell(result: Result) -> None:

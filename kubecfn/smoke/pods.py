@@ -12,6 +12,7 @@ WORD = "kubecfn"
 ASKED = 8053
 _DNS, _HEALTH = 5353, 8080
 _NOBODY = 65532
+_ACCOUNT = "smoke"
 _ANSWERS = f"""\
 .:{_DNS} {{
     template IN TXT smoke.test {{
@@ -52,6 +53,8 @@ def objects_of(image: str, tolerations: list[Object], *, claim: str = "") -> Ite
         tolerations: of the pod.
         claim: of a volume of the default class that it mounts; none when empty.
     """
+    # The namespace's default one is made by a controller, in its own time.
+    yield "serviceaccounts", {"metadata": {"name": _ACCOUNT}, "automountServiceAccountToken": False}
     yield "configmaps", _configuration("answers", _ANSWERS)
     ports = [{"name": f"dns-{how.lower()}", "port": 53, "targetPort": _DNS, "protocol": how} for how in ("UDP", "TCP")]
     yield "services", {"metadata": {"name": "answers"}, "spec": {"selector": {"app": "answers"}, "ports": ports}}
@@ -108,6 +111,7 @@ def _pod(name: str, image: str, tolerations: list[Object], *, claim: str = "", e
             "volumes": volumes,
             "tolerations": tolerations,
             "affinity": {"nodeAffinity": _preferring(elsewhere_than)},
+            "serviceAccountName": _ACCOUNT,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 1,
