@@ -79,7 +79,7 @@ def test_another_kubernetes_version_is_another_launch_template(minimal):
         on_instances = next(row["Tags"] for row in tags if row["ResourceType"] == "instance")
 
         assert versions == {tag["Key"] for tag in on_instances}
-        assert all("Ref" in tag["Value"] for tag in on_instances)
+        assert all({"Ref", "Fn::GetAtt"} & set(tag["Value"]) for tag in on_instances)
 
 
 def test_every_group_follows_its_launch_template(mixed):
