@@ -28,7 +28,7 @@ from .balancer import Front
 from .hub import PUBLIC, Hub
 from .image import image, trusted_authority
 from .machines import AWS, NspawnMachines
-from .names import Records, Resolver, records_of
+from .names import Records, Remembered, Resolver, records_of
 from .sts import Sts, names
 
 NAME, REGION = "rehearsal", "eu-central-1"
@@ -201,8 +201,11 @@ def opened(
         given: Records = {(AWS, "A"): (5, (hub.gate,))}
         given |= {(name, "A"): (60, (PUBLIC,)) for name in names(REGION)} if kubernetes else {}
         asked = [cloud.client(name) for name in ("route53", "elbv2", "ec2")]
-        balancer = hub.balancer if kubernetes else ""
-        resolver = Resolver(hub.resolver, lambda: records_of(*asked, balancer), given)
+        resolver = Resolver(
+            hub.resolver,
+            Remembered(lambda: records_of(*asked, hub.balancer), 1.0) if kubernetes else lambda: records_of(*asked),
+            given,
+        )
         ending.callback(resolver.close)
         ending.callback(machines.end)
         cluster = Cluster(cloud, machines, resolver, folder)

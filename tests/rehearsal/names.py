@@ -9,6 +9,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -126,6 +127,28 @@ def _targets(elbv2: Any, ec2: Any, balancer: str) -> tuple[str, ...]:
 
 def _plain(name: str) -> str:
     return name.rstrip(".").lower()
+
+
+class Remembered:
+    """What a zone says, asked anew only when that is older than so many seconds: a Kubernetes cluster asks all the time.
+
+    Args:
+        records: asks.
+        seconds: real ones.
+    """
+
+    def __init__(self, records: Callable[[], Records], seconds: float) -> None:
+        self._records, self._seconds = records, seconds
+        self._lock = threading.Lock()
+        self._known: Records = {}
+        self._since = float("-inf")
+
+    def __call__(self) -> Records:
+        """Return it; who asks while another does waits for that answer."""
+        with self._lock:
+            if time.monotonic() - self._since > self._seconds:
+                self._known, self._since = self._records(), time.monotonic()
+            return self._known
 
 
 class Resolver:

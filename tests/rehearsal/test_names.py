@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.rehearsal.names import Records, Resolver, answer, records_of
+from tests.rehearsal.names import Records, Remembered, Resolver, answer, records_of
 
 ZONE = {
     ("i-1.example.com", "A"): (60, ("10.20.0.11",)),
@@ -169,3 +169,26 @@ def test_a_load_balancer_has_addresses_and_no_services() -> None:
     """Whoever asks for a service under an alias of a load balancer is told that there is none."""
     known = looked_up(Zones(alias("a.example.com", "api-1.elb.example.net", "SRV"), targets=("i-7",)))
     assert header(answer(question("a.example.com", 33), known)) == (0x1234, 0, 0)
+
+
+def test_what_is_remembered_is_asked_again_when_it_is_old() -> None:
+    """Not every question is a question to Route 53, and no answer is older than was said."""
+    asked: list[int] = []
+
+    def records() -> Records:
+        asked.append(1)
+        return ZONE
+
+    for seconds, times in ((60.0, 1), (-1.0, 3)):
+        asked.clear()
+        remembered = Remembered(records, seconds)
+        assert [remembered() for _ in range(3)] == [ZONE] * 3
+        assert len(asked) == times
+
+
+def test_a_load_balancer_that_is_really_there_is_where_its_name_leads() -> None:
+    """Not to its targets, then."""
+    alias = {"Name": "api.example.com.", "Type": "A", "AliasTarget": {"DNSName": "api-1.elb.example.net."}}
+    zones = Zones(alias, targets=("i-7",))
+    assert records_of(zones, zones, zones, "10.20.9.9")["api.example.com", "A"][1] == ("10.20.9.9",)
+    assert records_of(zones, zones, zones)["api.example.com", "A"][1] == ("10.20.0.7",)
