@@ -77,6 +77,24 @@ def pod(client, name, where=CONTROLLER, *, ready=True, waiting=""):
     client.patch(f"/api/v1/namespaces/kube-system/pods/{name}/status", {"status": status})
 
 
+def deployment(client, ready):
+    """Make a Deployment of kube-system with two pods, some of them ready."""
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    path = "/apis/apps/v1/namespaces/kube-system/deployments"
+    client.create(path, {"metadata": {"name": "coredns"}, "spec": spec})
+    if ready is not None:
+        status = {"observedGeneration": 1, "replicas": 2, "readyReplicas": ready}
+        client.patch(f"{path}/coredns/status", {"status": status})
+
+
+def storage_class(client, name, *, default):
+    """Make a storage class."""
+    annotation = {"storageclass.kubernetes.io/is-default-class": str(default).lower()}
+    about = {"name": name, "annotations": annotation}
+    client.create("/apis/storage.k8s.io/v1/storageclasses", {"metadata": about, "provisioner": "ebs.csi.aws.com"})
+
+
 def empty(client):
     """Take away what a test made."""
     now = {"gracePeriodSeconds": 0}

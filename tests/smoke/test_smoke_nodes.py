@@ -14,7 +14,19 @@ from cryptography.x509.oid import NameOID
 
 from kubecfn.smoke import system
 from kubecfn.smoke.nodes import STATIC, controllers, workers
-from tests.smoke.machines import CONFIG, CONTROLLER, LABELS, VERSION, WORKER, ZONE, node, pod, subject
+from tests.smoke.machines import (
+    CONFIG,
+    CONTROLLER,
+    LABELS,
+    VERSION,
+    WORKER,
+    ZONE,
+    deployment,
+    node,
+    pod,
+    storage_class,
+    subject,
+)
 
 OTHER = "i-0dead00000000dead"
 
@@ -128,17 +140,6 @@ def test_a_pool_that_is_short_is_said(client, look):
     assert problems == ["pool general has 0 of at least 1 workers in service"]
 
 
-def deployment(client, ready):
-    """Make a Deployment of kube-system with two pods, some of them ready."""
-    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
-    spec = {"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": template}
-    path = "/apis/apps/v1/namespaces/kube-system/deployments"
-    client.create(path, {"metadata": {"name": "coredns"}, "spec": spec})
-    if ready is not None:
-        status = {"observedGeneration": 1, "replicas": 2, "readyReplicas": ready}
-        client.patch(f"{path}/coredns/status", {"status": status})
-
-
 @pytest.mark.parametrize(
     ("ready", "problems"),
     [
@@ -202,13 +203,6 @@ def test_requests_that_nobody_answers_are_a_problem_after_two_minutes(client, tm
 
     assert system.requests(young).problems == ("kubernetes-admin: denied (another's address)",)
     assert any(one.endswith("approved, and not signed") for one in system.requests(old).problems)
-
-
-def storage_class(client, name, *, default):
-    """Make a storage class."""
-    annotation = {"storageclass.kubernetes.io/is-default-class": str(default).lower()}
-    about = {"name": name, "annotations": annotation}
-    client.create("/apis/storage.k8s.io/v1/storageclasses", {"metadata": about, "provisioner": "ebs.csi.aws.com"})
 
 
 def test_there_is_one_default_class(client, look):
