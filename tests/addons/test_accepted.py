@@ -78,7 +78,10 @@ def test_a_misspelt_field_is_refused(server, kind, name, path):
 
 
 def test_what_is_turned_off_is_deleted(server):
-    """An add-on that is no longer asked for leaves nothing behind; what is still asked for stays."""
+    """An add-on that is no longer asked for leaves nothing behind; what is still asked for stays.
+
+    Whatever comes after has to do without flannel: its namespace goes for good only where a controller manager runs.
+    """
     applied(server, objects_of(server.minor))
     least = objects_of(server.minor, **ASKED["least"])
     applied(server, least)
@@ -98,7 +101,7 @@ def test_what_is_turned_off_is_deleted(server):
 def test_services_are_found_under_the_clusters_own_domain_as_under_cluster_local(server, tmp_path):
     """The real CoreDNS, with the rights that it is given, answers both alike, forwards other clusters' names, and no more."""
     here, there = (f"{server.address.rpartition('.')[0]}.{last}" for last in (210, 211))
-    applied(server, objects_of(server.minor))
+    applied(server, objects_of(server.minor, **ASKED["least"]))
     made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "default"}}
     made["spec"] = {"clusterIP": "10.96.7.7", "ports": [{"port": 80}]}
     sent(server, made)
