@@ -59,7 +59,7 @@ def write(container: Container, target: Path) -> None:
         manifest = [{"Config": named, "RepoTags": [container.name], "Layers": [f"{digest}/layer.tar"]}]
         with tarfile.open(target, "w") as archive:
             _put(archive, named, configuration)
-            archive.add(layer, f"{digest}/layer.tar")
+            _put_file(archive, f"{digest}/layer.tar", layer, 0o644)
             _put(archive, "manifest.json", json.dumps(manifest).encode())
     finally:
         layer.unlink(missing_ok=True)
@@ -96,10 +96,7 @@ def _write_layer(container: Container, target: Path) -> None:
         _put(layer, "etc/passwd", _USERS)
         for path, file in sorted(container.files.items()):
             _make_folder(layer, str(Path(path).parent), made)
-            entry = layer.gettarinfo(file, path.lstrip("/"))
-            entry.mode, entry.uid, entry.gid, entry.mtime, entry.uname, entry.gname = 0o755, 0, 0, 0, "", ""
-            with file.open("rb") as data:
-                layer.addfile(entry, data)
+            _put_file(layer, path.lstrip("/"), file, 0o755)
         for path, leads in sorted(container.links.items()):
             _make_folder(layer, str(Path(path).parent), made)
             link = tarfile.TarInfo(path.lstrip("/"))
@@ -121,6 +118,14 @@ def _put(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = len(data), 0o644
     archive.addfile(entry, io.BytesIO(data))
+
+
+def _put_file(archive: tarfile.TarFile, name: str, file: Path, mode: int) -> None:
+    """Put a file, with nothing of whose it is and when it was written."""
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = file.stat().st_size, mode
+    with file.open("rb") as data:
+        archive.addfile(entry, data)
 
 
 def _configuration(container: Container, layer: str) -> bytes:
