@@ -57,7 +57,7 @@ def control_plane(  # noqa: PLR0917  all that a control plane is made of
             watch.put_metric_data(Namespace=NAMESPACE, MetricData=data)
 
     def renew(client: Client) -> None:
-        mine = renewal.Renewal(node.root, client, found.instance, own)
+        mine = renewal.Renewal(node.root, client, found.instance, own, renewal.Components())
         renewal.look_after(mine, publish, outcry, stop)
 
     return ControlPlane(

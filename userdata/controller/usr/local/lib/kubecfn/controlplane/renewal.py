@@ -88,6 +88,35 @@ def _shown(kubeconfig: Path) -> bytes:
     raise StepFailed(STEP, f"{kubeconfig} holds no client certificate")
 
 
+class Components:
+    """The processes of the control plane's components, which run in containers and are this machine's all the same.
+
+    Args:
+        proc: where the kernel shows processes.
+    """
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+
+    def running(self) -> Dict[int, str]:
+        """Return the component's name by the process's id."""
+        found: Dict[int, str] = {}
+        for folder in self._proc.glob("[0-9]*"):
+            try:
+                told = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue  # it has ended
+            program = told.split(b"\0", 1)[0].decode(errors="replace").rsplit("/", 1)[-1]
+            if program in PROGRAMS:
+                found[int(folder.name)] = program
+        return found
+
+    def end(self, process: int) -> None:
+        """Ask it to end; the kubelet starts another."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
+
+
 class Renewal:
     """This controller's certificates.
 
@@ -96,11 +125,15 @@ class Renewal:
         client: of this controller's own API server.
         me: this instance.
         units: to restart the authenticator, which shows the API server's certificate.
+        components: what reads certificates when it starts.
         clock: has ``time``, ``monotonic`` and ``sleep``.
     """
 
-    def __init__(self, root: Path, client: Client, me: str, units: Units, clock: Any = time) -> None:
+    def __init__(  # noqa: PLR0917  all that it renews with
+        self, root: Path, client: Client, me: str, units: Units, components: Components, clock: Any = time
+    ) -> None:
         self._root, self._client, self._units, self._clock = root, client, units, clock
+        self._components = components
         self._lease = Lease(client, "kube-system", "kubecfn-renewal", me, seconds=int(2 * _BACK), clock=clock)
 
     def look(self) -> Tuple[Tuple[Life, ...], str]:
@@ -135,10 +168,9 @@ class Renewal:
 
     def _restart(self) -> FrozenSet[int]:
         """End the components, which the kubelet starts again; return their processes."""
-        ended = frozenset(pid for pid, _ in components(Path("/proc")))
-        for pid in ended:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+        ended = frozenset(self._components.running())
+        for process in ended:
+            self._components.end(process)
         self._units.stop(authenticator.UNIT)
         self._units.start(authenticator.UNIT)
         return ended
@@ -147,7 +179,7 @@ class Renewal:
         """Wait until other processes of all components run, and the API server is ready."""
         end = self._clock.monotonic() + _BACK
         while True:
-            new = {name for pid, name in components(Path("/proc")) if pid not in ended}
+            new = {name for process, name in self._components.running().items() if process not in ended}
             if new >= set(PROGRAMS) and self._client.ready():
                 return
             if self._clock.monotonic() >= end:
@@ -180,23 +212,6 @@ def look_after(
             say("no-certificates", str(error))
         if stop.wait(EVERY):
             return
-
-
-def components(proc: Path) -> Tuple[Tuple[int, str], ...]:
-    """Return the processes of the control plane's components: id and name.
-
-    Args:
-        proc: where the kernel shows processes.
-    """
-    found: List[Tuple[int, str]] = []
-    for folder in proc.glob("[0-9]*"):
-        try:
-            program = (folder / "cmdline").read_bytes().split(b"\0", 1)[0].decode(errors="replace").rsplit("/", 1)[-1]
-        except OSError:
-            continue  # it has ended
-        if program in PROGRAMS:
-            found.append((int(folder.name), program))
-    return tuple(sorted(found))
 
 
 def metrics(cluster: str, found: Tuple[Life, ...], now: float) -> List[Dict[str, Any]]:
