@@ -70,7 +70,7 @@ restore: setup ## FROM=newest (or a key, or 2026-11-21T10:00Z): what is lost, th
 	$(KUBECFN) restore '$(FROM)' $(CLUSTER) $(ARGS)
 defrag: setup ## etcd's unused pages back to the disk, followers first, the leader last
 	$(KUBECFN) defrag $(CLUSTER) $(ARGS)
-kubeconfig: setup ## admin kubeconfig of NAME, re-issued in the last quarter of its life
+kubeconfig: setup ## admin kubeconfig of NAME, re-issued in the last quarter of its life (ARGS=--iam: by an IAM role)
 	$(KUBECFN) kubeconfig $(CLUSTER) $(ARGS)
 
 ##@ Work on kubecfn

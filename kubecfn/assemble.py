@@ -14,6 +14,7 @@ from kubecfn.addons.manifests import manifests
 from kubecfn.artifacts import Artifact, NodeFacts, controller_bundle, etcd_client, lambda_zips, worker_bundle
 from kubecfn.artifacts.authority import kubernetes_authority
 from kubecfn.charts.extra import extra_objects
+from kubecfn.charts.objects import refuse_repeats
 from kubecfn.cluster_keys import known_domain
 from kubecfn.config import Config, Found
 from kubecfn.config.types import seconds
@@ -114,6 +115,7 @@ def artifacts(config: Config, found: Found, keys: Path, folder: Path = Path()) -
     authority = workers[AUTHORITY.lstrip("/")].data
     key = controllers[ENCRYPTION_KEY.lstrip("/")].data
     applied = (*manifests(cluster, config), *extra_objects(config, folder), *access_objects(config))
+    refuse_repeats(applied)
     told = controller_documents(cluster, authority, key, applied, [role.name for role in config.access])
     return (
         controller_bundle(facts, controllers, told),
