@@ -65,12 +65,12 @@ def image(  # noqa: PLR0917  click passes options by name
         return
     aws = connect(config.region, where.profile)
     if dry_run:
-        _explain(bake, config, aws, output)
+        _explain(bake, where, config, aws, output)
         return
     _bake(bake, where, config, aws, output=output, yes=yes, again=again)
 
 
-def _explain(bake: Any, config: Any, aws: Any, output: str) -> None:
+def _explain(bake: Any, where: Where, config: Any, aws: Any, output: str) -> None:
     from kubecfn.cli.console import print_json, talking
     from kubecfn.deploy.bucket import existing_bucket
     from kubecfn.deploy.explain import lines
@@ -78,7 +78,7 @@ def _explain(bake: Any, config: Any, aws: Any, output: str) -> None:
 
     bucket = existing_bucket(config, aws) if needs_bucket(text_of(bake, config.region)) else None
     with talking() as talk:
-        explanation = plan_images(bake, aws, bucket, report=talk.report)
+        explanation = plan_images(bake, aws, bucket, report=talk.report, come_back=where.command("image"))
     if output == "json":
         print_json(explanation.to_json())
         return

@@ -6,7 +6,8 @@ again, and a newer Amazon Linux is baked by the same stack.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from kubecfn.deploy.bucket import ArtifactBucket
 from kubecfn.deploy.explain import Explanation
 from kubecfn.deploy.progress import Ask, Kind, RealClock, Reporter, Waiting, Work, silent
 from kubecfn.deploy.templates import INLINE_LIMIT
-from kubecfn.errors import KubecfnError
+from kubecfn.errors import KubecfnError, StackError
 from kubecfn.image.follow import Built, builds_under_way, follow
 from kubecfn.image.template import Bake, build_image, pipeline_output
 from kubecfn.template.emit import emit
@@ -81,9 +82,16 @@ def deployment(bake: Bake, text: str, bucket: ArtifactBucket | None) -> Deployme
     )
 
 
-def plan_images(bake: Bake, aws: Aws, bucket: ArtifactBucket | None, *, report: Reporter = silent) -> Explanation:
-    """Return what baking would change in the stack; nothing is changed or built."""
-    return plan(deployment(bake, text_of(bake, aws.region), bucket), aws, report=report)
+def plan_images(
+    bake: Bake, aws: Aws, bucket: ArtifactBucket | None, *, report: Reporter = silent, come_back: str = "kubecfn image"
+) -> Explanation:
+    """Return what baking would change in the stack; nothing is changed or built.
+
+    Raises:
+        KubecfnError: the lock lacks something, or the stack is in a state in which nothing can be planned.
+    """
+    with _naming(come_back):
+        return plan(deployment(bake, text_of(bake, aws.region), bucket), aws, report=report)
 
 
 def bake_images(
@@ -116,7 +124,8 @@ def bake_images(
     """
     work = Work(clock or RealClock(), report, come_back)
     shall = deployment(bake, text_of(bake, aws.region), bucket)
-    outcome = apply(shall, aws, ask=ask, clock=work.clock, report=report, come_back=come_back)
+    with _naming(come_back):
+        outcome = apply(shall, aws, ask=ask, clock=work.clock, report=report, come_back=come_back)
     running, there = {}, []
     for architecture in bake.architectures:
         pipeline = outcome.outputs[pipeline_output(architecture)]
@@ -132,6 +141,16 @@ def bake_images(
         running[architecture] = build or _start(aws, architecture, pipeline, work)
     built = follow(aws, running, {one: bake.parameter(one) for one in running}, work)
     return Baked(outcome, tuple(sorted([*there, *built], key=lambda one: one.architecture)))
+
+
+@contextmanager
+def _naming(command: str) -> Iterator[None]:
+    """Let what names the cluster's command as the way back name ours."""
+    try:
+        yield
+    except StackError as error:
+        message, remedy = (text.replace("kubecfn apply", command) for text in (error.message, error.remedy))
+        raise StackError(message, remedy=remedy) from error
 
 
 def _start(aws: Aws, architecture: str, pipeline: str, work: Work) -> str:

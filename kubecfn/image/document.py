@@ -16,7 +16,7 @@ import yaml
 from kubecfn.artifacts.sources import PACKAGE, read
 from kubecfn.errors import FileError, KubecfnError
 from kubecfn.image.lock import Lock
-from kubecfn.image.programs import GO, container_images, downloads
+from kubecfn.image.programs import GO, container_images, downloads, registry_of
 from kubecfn.versions import Versions
 
 # CreateComponent, `data`.
@@ -61,8 +61,8 @@ def files_document(versions: Versions, architecture: str, lock: Lock) -> str:
         members = {"members": dict(one.members)} if one.members else {}
         files.append({"url": locked.url, "sha256": locked.sha256, "into": one.into, **members})
     images = [
-        {"name": name, "digest": lock.image(name), "registry": lock.registry}
-        for name in container_images(versions.kubernetes)
+        {"name": name, "digest": lock.image(name), "registry": registry_of(name, lock.registry)}
+        for name in container_images(versions)
     ]
     plan = _plan({"architecture": GO[architecture], "files": files, "images": images})
     script = f'{_file("plan.json", plan)}python3 "{_WORK}/fetch" "{_WORK}/plan.json" "{_WORK}/programs"'

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kubecfn.deploy.progress import Kind, Progress, Reporter, silent
 from kubecfn.deploy.workspace import write_file
 from kubecfn.errors import FileError, KubecfnError
-from kubecfn.image.programs import ARCHITECTURES, BESIDE, Download, Publishers, container_images, downloads
-from kubecfn.image.publishers import Web, sum_of, wheel_of
+from kubecfn.image.programs import ARCHITECTURES, BESIDE, Download, Publishers, container_images, downloads, registry_of
+from kubecfn.image.publishers import NotPublishedError, Web, sum_of, wheel_of
 from kubecfn.versions import RELEASES, Versions, choose
 
 LOCK = Path("image-lock.json")
@@ -46,7 +46,7 @@ class Lock:
         files: by `Download.key`.
         images: name with tag -> digest.
         beside: versions of what every image holds.
-        registry: where the images are.
+        registry: where the images are; ``{host}`` is the first part of their names.
     """
 
     files: Mapping[str, Locked]
@@ -117,18 +117,16 @@ def make_lock(
         one for versions in wanted for arch in ARCHITECTURES for one in downloads(versions, arch, publishers, beside)
     ]
     files = {one.key: one for one in every}
-    images = sorted({image for versions in wanted for image in container_images(versions.kubernetes)})
+    images = sorted({image for versions in wanted for image in container_images(versions)})
     total = len(files) + len(images)
     locked: dict[str, Locked] = {}
     texts: dict[str, str] = {}
     for done, (key, one) in enumerate(sorted(files.items()), 1):
-        if one.sums not in texts:
-            texts[one.sums] = web.text(one.sums)
-        locked[key] = _locked(one, texts[one.sums])
+        locked[key] = _locked(one, web, texts)
         report(Progress(Kind.DOWNLOAD, f"{key}: {locked[key].sha256[:12]}…", done, total, detail={"key": "the lock"}))
     digests: dict[str, str] = {}
     for done, image in enumerate(images, len(files) + 1):
-        digests[image] = web.digest(publishers.registry, image)
+        digests[image] = web.digest(registry_of(image, publishers.registry), image)
         report(Progress(Kind.DOWNLOAD, f"{image}: {digests[image][7:19]}…", done, total, detail={"key": "the lock"}))
     return Lock(locked, digests, dict(beside), publishers.registry)
 
@@ -179,11 +177,21 @@ def _parsed(data: Any, path: Path) -> Lock:
     return Lock(files, images, beside, registry)
 
 
-def _locked(wanted: Download, text: str) -> Locked:
+def _locked(wanted: Download, web: Web, texts: dict[str, str]) -> Locked:
+    """Return what a publisher says of a file; sums that were read are kept in `texts`."""
+    try:
+        if wanted.sums not in texts:
+            texts[wanted.sums] = web.text(wanted.sums)
+    except NotPublishedError:
+        if wanted.otherwise is None:
+            raise
+        url, sums = wanted.otherwise
+        return _locked(replace(wanted, url=url, sums=sums, otherwise=None), web, texts)
     if not wanted.url:
-        url, sha256 = wheel_of(text, wanted.sums)
+        url, sha256 = wheel_of(texts[wanted.sums], wanted.sums)
         return Locked(url, sha256, wanted.sums)
-    return Locked(wanted.url, sum_of(text, wanted.url.rpartition("/")[2], wanted.sums), wanted.sums)
+    file = wanted.url.rpartition("/")[2]
+    return Locked(wanted.url, sum_of(texts[wanted.sums], file, wanted.sums), wanted.sums)
 
 
 def _missing(what: str) -> KubecfnError:

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from kubecfn.errors import WrongUseError
-from kubecfn.versions import Version, Versions
+from kubecfn.versions import Version, Versions, release_of
 
 ARCHITECTURES = ("x86_64", "arm64")
 # EC2's name of an architecture -> Go's, which publishers use.
@@ -39,9 +38,6 @@ WHEELS: Mapping[str, str] = MappingProxyType(
         "urllib3": "2.6.3",
     }
 )
-# Kubernetes minor -> what kubeadm of that minor names beside its own components.
-_PAUSE = {"1.34": "3.10.1", "1.35": "3.10.1", "1.36": "3.10.2"}
-_COREDNS = {"1.34": "1.12.1", "1.35": "1.13.1", "1.36": "1.14.2"}
 _KUBERNETES = ("kubeadm", "kubectl", "kubelet")
 _COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler")
 _ETCD = ("etcd", "etcdctl", "etcdutl")
@@ -53,14 +49,14 @@ class Publishers:
     """Where the publishers are; a test's are on loopback.
 
     Attributes:
-        registry: of the container images, whose names begin with its host.
+        registry: of container images; ``{host}`` is the first part of their names.
     """
 
     kubernetes: str = "https://dl.k8s.io"
     github: str = "https://github.com"
     artifacts: str = "https://artifacts.k8s.io"
     pypi: str = "https://pypi.org"
-    registry: str = "https://registry.k8s.io"
+    registry: str = "https://{host}"
 
 
 @dataclass(frozen=True)
@@ -75,6 +71,7 @@ class Download:
         sums: URL of the publisher's own sums.
         into: where it goes in the folder of programs: one file, or a folder for what is in the archive.
         members: in the archive -> file in `into`; empty takes every program in the archive's top folder.
+        otherwise: the same file's URL and sums under another name, for where the first is not found.
     """
 
     name: str
@@ -84,6 +81,7 @@ class Download:
     sums: str
     into: str
     members: Mapping[str, str] = field(default_factory=dict)
+    otherwise: tuple[str, str] | None = None
 
     @property
     def key(self) -> str:
@@ -114,22 +112,26 @@ def downloads(
     )
 
 
-def container_images(kubernetes: Version) -> tuple[str, ...]:
-    """Return the images of a Kubernetes release, as nodes name them.
+def container_images(versions: Versions) -> tuple[str, ...]:
+    """Return the images that nodes of these versions run, as they name them: Kubernetes' own and all of the version table.
 
     Raises:
         WrongUseError: this kubecfn does not know the minor.
     """
-    if kubernetes.line not in _PAUSE:
-        raise WrongUseError(
-            f"Which container images go with Kubernetes {kubernetes} is not known to this kubecfn.",
-            remedy=f"Choose one of {', '.join(_PAUSE)}.",
-        )
-    return (
-        *(f"registry.k8s.io/{one}:v{kubernetes}" for one in _COMPONENTS),
-        f"registry.k8s.io/coredns/coredns:v{_COREDNS[kubernetes.line]}",
-        f"registry.k8s.io/pause:{_PAUSE[kubernetes.line]}",
-    )
+    of_release = {f"registry.k8s.io/{one}:v{versions.kubernetes}" for one in _COMPONENTS}
+    manager = f"registry.k8s.io/provider-aws/cloud-controller-manager:v{versions.cloud_provider}"
+    table = release_of(str(versions.kubernetes)).images.values()
+    return tuple(sorted({*of_release, manager, *table}))
+
+
+def registry_of(image: str, registry: str) -> str:
+    """Return where an image's registry is.
+
+    Args:
+        image: as nodes name it; its first part is a host.
+        registry: with ``{host}``.
+    """
+    return registry.format(host=image.partition("/")[0])
 
 
 def _kubernetes(publishers: Publishers, name: str, version: Version, architecture: str, go: str) -> Download:
@@ -139,6 +141,7 @@ def _kubernetes(publishers: Publishers, name: str, version: Version, architectur
 
 def _from_github(github: str, versions: Versions, beside: Mapping[str, str], go: str) -> tuple[Download, ...]:
     containerd, cni, etcd = str(versions.containerd), str(versions.cni_plugins), str(versions.etcd)
+    flannel = release_of(str(versions.kubernetes)).flannel_plugin
     crictl, runc, authenticator = beside["crictl"], beside["runc"], beside["aws-iam-authenticator"]
 
     def released(repository: str, version: str) -> str:
@@ -160,6 +163,7 @@ def _from_github(github: str, versions: Versions, beside: Mapping[str, str], go:
             {f"bin/{one}": one for one in _CONTAINERD},
         ),
         Download("cni-plugins", cni, "", plugins, f"{plugins}.sha256", "cni"),
+        _flannel(released("flannel-io/cni-plugin", flannel), flannel, go),
         Download("crictl", crictl, "", client, f"{client}.sha256", "bin", {"crictl": "crictl"}),
         Download(
             "etcd",
@@ -187,6 +191,20 @@ def _from_github(github: str, versions: Versions, beside: Mapping[str, str], go:
             "bin/aws-iam-authenticator",
         ),
     )
+
+
+def _flannel(folder: str, version: str, go: str) -> Download:
+    """The archive is named after a tag, and there may be a second tag without its suffix on the same commit.
+
+    Source: flannel-io/cni-plugin, scripts/version.sh and scripts/package.sh.
+    """
+
+    def named(tag: str) -> tuple[str, str]:
+        url = f"{folder}/cni-plugin-flannel-linux-{go}-v{tag}.tgz"
+        return url, f"{url}.sha256"
+
+    members = {f"flannel-{go}": "flannel"}
+    return Download("flannel-plugin", version, "", *named(version), "cni", members, named(version.partition("-")[0]))
 
 
 def _credential_provider(artifacts: str, version: str, architecture: str, go: str) -> Download:

@@ -33,6 +33,10 @@ _MANIFESTS = (
 )
 
 
+class NotPublishedError(KubecfnError):
+    """A publisher has nothing under a URL."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a server answered: status, headers, body."""
@@ -92,7 +96,7 @@ class Web:
         Authentication Specification".
 
         Args:
-            registry: ``https://HOST``.
+            registry: where the image's registry is: ``https://HOST``.
             image: as nodes name it: ``registry.k8s.io/pause:3.10.2``.
 
         Raises:
@@ -202,7 +206,7 @@ def _unreachable(url: str, error: OSError) -> KubecfnError:
 
 def _refused(url: str, answer: Answer) -> KubecfnError:
     if answer.status == HTTPStatus.NOT_FOUND:
-        return KubecfnError(
+        return NotPublishedError(
             f"The publisher has nothing at {url} (404).",
             remedy="The release may not be published, or not for this architecture: name another with --release NAME=VERSION.",
         )

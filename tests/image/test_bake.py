@@ -144,6 +144,29 @@ def test_a_dry_run_changes_nothing(cloud, run, locked):
     ]
 
 
+def test_many_tags_send_the_template_through_the_bucket(cloud, run, locked, place):
+    """A template larger than a request goes through the artifact bucket; a dry run does not make one."""
+    tags = ", ".join(f"team-{number}: {'x' * 60}" for number in range(20))
+    (place / "tagged.yaml").write_text(f"{CONFIG}tags: {{{tags}}}\n")
+    code, out, err = run("image", "--config", "tagged.yaml", "--dry-run")
+
+    assert (code, "larger than" in err, STACK in out) == (0, True, True), err
+    assert not cloud.client("s3").list_buckets()["Buckets"]
+
+
+def test_a_stack_that_cannot_be_made_names_this_command(cloud, run, locked):
+    """When CloudFormation failed, the way back is the image's command, not the cluster's."""
+    cloud.faults.add(kind="denied", operation="CreateImageRecipe", times=100, internal=True)
+    try:
+        code, _, err = run("image", "--config", "small.yaml", "--yes")
+    finally:
+        cloud.faults.clear()
+    assert (code, "(AWS::ImageBuilder::ImageRecipe) failed" in err) == (1, True), err
+
+    code, _, err = run("image", "--config", "small.yaml", "--dry-run")
+    assert (code, "kubecfn apply" in err, "kubecfn image --config small.yaml would ask" in err) == (1, False, True), err
+
+
 def test_both_architectures_are_baked(cloud, baked):
     """Each architecture's image is registered for it, and its ID kept where the configuration reads it."""
     amis = {one["architecture"]: one["ami"] for one in baked["images"]}
@@ -174,7 +197,7 @@ def test_every_step_was_run(cloud, world, baked):
         assert (root / "usr/local/bin/kubelet").read_bytes() == world.at(
             f"{world.publishers.kubernetes}/release/v1.36.3/bin/linux/amd64/kubelet"
         )
-        assert {path.name for path in (root / "opt/cni/bin").iterdir()} == {"bridge", "loopback"}
+        assert {path.name for path in (root / "opt/cni/bin").iterdir()} == {"bridge", "flannel", "loopback"}
         assert (root / "usr/local/lib/python3.9/site-packages/boto3/__init__.py").is_file()
         assert (root / "var/log/dnf.asked").read_text().split()[-1] == "socat"
         imported = [line for line in (root / "var/log/ctr.asked").read_text().splitlines() if " images import " in line]

@@ -53,7 +53,7 @@ def test_every_file_is_locked_with_the_sum_of_its_bytes(world, lock):
 def test_images_are_locked_by_the_registrys_digest(world, lock):
     """A container image is locked by the digest of the index over its architectures, asked for with a token."""
     assert lock.images == world.images
-    assert set(lock.images) == set(container_images(V136.kubernetes))
+    assert set(lock.images) == set(container_images(V136))
 
 
 def test_the_table_names_every_minor():
@@ -61,9 +61,7 @@ def test_the_table_names_every_minor():
     releases = every_release()
 
     assert [one.kubernetes.line for one in releases] == list(RELEASES)
-    assert all(
-        f"registry.k8s.io/kube-apiserver:v{one.kubernetes}" in container_images(one.kubernetes) for one in releases
-    )
+    assert all(f"registry.k8s.io/kube-apiserver:v{one.kubernetes}" in container_images(one) for one in releases)
 
 
 def test_the_files_of_two_minors_are_asked_for_once(world):
@@ -133,10 +131,25 @@ def test_a_publisher_without_a_sum_ends_it(world):
         made(world)
 
 
+def test_a_file_is_looked_for_under_its_other_name(world):
+    """Where a publisher names an archive after one of two tags, the other's is taken when the first is not there."""
+    one = next(one for one in downloads(V136, "x86_64", world.publishers) if one.name == "flannel-plugin")
+    url, sums = (each.removeprefix(world.base) for each in one.otherwise)
+    told = f"{SUM}  {url.rpartition('/')[2]}\n".encode()
+    with without(world, path_of(world, "flannel-plugin")):
+        with pytest.raises(KubecfnError, match=r"v1\.9\.1\.tgz\.sha256 \(404\)"):
+            made(world)
+        world.files[sums] = told
+        locked = made(world).files[one.key]
+    del world.files[sums]
+
+    assert (locked.url, locked.sha256) == (f"{world.base}{url}", SUM)
+
+
 def test_a_registry_without_the_image_ends_it(world):
     """An image that the registry does not have is an error that names where it was looked for."""
     with (
-        without(world, "/registry/v2/pause/manifests/3.10.2"),
+        without(world, "/registry/registry.k8s.io/v2/pause/manifests/3.10.2"),
         pytest.raises(KubecfnError, match=r"pause/manifests/3\.10\.2"),
     ):
         made(world)

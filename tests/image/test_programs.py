@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from kubecfn.image.document import _program
+from kubecfn.image.programs import registry_of
 
 IMAGE = Path(__file__).parents[2] / "image"
 NEEDED = (
@@ -50,7 +51,9 @@ def plan(world, lock, tmp_path):
             if name in names and "arm64" not in key:
                 entry = {"url": one.url, "sha256": one.sha256, "into": f"bin/{name}", **changes}
                 files.append(entry)
-        listed = [{"name": name, "digest": lock.images[name], "registry": lock.registry} for name in images]
+        listed = [
+            {"name": name, "digest": lock.images[name], "registry": registry_of(name, lock.registry)} for name in images
+        ]
         path = tmp_path / "plan.json"
         path.write_text(json.dumps({"architecture": "amd64", "files": files, "images": listed}))
         return path

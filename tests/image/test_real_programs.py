@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kubecfn.image.document import install_document
+from kubecfn.image.programs import registry_of
 from kubecfn.local.imagebuilder.documents import Runner, StepError
 from kubecfn.local.programs import cache
 from kubecfn.versions import RELEASES, choose
@@ -108,7 +109,7 @@ def _fetch(name, lock, folder):
     plan = {
         "architecture": "amd64",
         "files": [],
-        "images": [{"name": name, "digest": lock.images[name], "registry": lock.registry}],
+        "images": [{"name": name, "digest": lock.images[name], "registry": registry_of(name, lock.registry)}],
     }
     (folder / "plan.json").write_text(json.dumps(plan))
     command = [sys.executable, IMAGE / "fetch", folder / "plan.json", folder / "programs"]

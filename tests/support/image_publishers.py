@@ -16,7 +16,7 @@ from kubecfn.image.programs import ARCHITECTURES, GO, Publishers, container_imag
 TOKEN = "anonymous-token"
 # What is asked of containerd's client is written down below the root in which it lies.
 _CTR = 'root=${0%/usr/local/bin/ctr}\nmkdir -p "$root/var/log"\necho "$@" >> "$root/var/log/ctr.asked"\n'
-PREFIXES = ("kubernetes", "github", "artifacts", "pypi", "registry")
+PREFIXES = ("kubernetes", "github", "artifacts", "pypi")
 
 
 class World:
@@ -42,7 +42,9 @@ class World:
         world = cls(versions)
         server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(world))
         world.base = f"http://127.0.0.1:{server.server_address[1]}"
-        world.publishers = Publishers(**{name: f"{world.base}/{name}" for name in PREFIXES})
+        world.publishers = Publishers(
+            **{name: f"{world.base}/{name}" for name in PREFIXES}, registry=f"{world.base}/registry/{{host}}"
+        )
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         world.fill()
@@ -74,7 +76,7 @@ class World:
                 sums.setdefault(one.sums, []).append((one, hashlib.sha256(data).hexdigest()))
         for url, listed in sums.items():
             self.put(url, _sums(listed))
-        for name in container_images(self.versions.kubernetes):
+        for name in container_images(self.versions):
             self._publish_image(name)
 
     def _publish_wheel(self, one):
@@ -102,7 +104,9 @@ class World:
         self.put(one.sums, json.dumps({"info": {"name": one.name}, "urls": [sdist, wheel]}))
 
     def _publish_image(self, name):
-        path, _, tag = name.partition("/")[2].rpartition(":")
+        host, _, rest = name.partition("/")
+        path, _, tag = rest.rpartition(":")
+        base = f"/registry/{host}/v2/{path}"
         manifests = []
         for go in GO.values():
             layer = _layer(f"{name} for {go}".encode())
@@ -111,11 +115,11 @@ class World:
             kinds = ("application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar")
             blobs = [_descriptor(kind, data) for kind, data in zip(kinds, (config, layer), strict=True)]
             for one, data in zip(blobs, (config, layer), strict=True):
-                self.files[f"/registry/v2/{path}/blobs/{one['digest']}"] = data
+                self.files[f"{base}/blobs/{one['digest']}"] = data
             kind = "application/vnd.oci.image.manifest.v1+json"
             text = json.dumps({"schemaVersion": 2, "mediaType": kind, "config": blobs[0], "layers": blobs[1:]}).encode()
             one = {**_descriptor(kind, text), "platform": {"architecture": go, "os": "linux"}}
-            self.files[f"/registry/v2/{path}/manifests/{one['digest']}"] = text
+            self.files[f"{base}/manifests/{one['digest']}"] = text
             manifests.append(one)
         index = json.dumps(
             {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests}
@@ -123,7 +127,7 @@ class World:
         digest = f"sha256:{hashlib.sha256(index).hexdigest()}"
         self.images[name] = digest
         for reference in (tag, digest):
-            where = f"/registry/v2/{path}/manifests/{reference}"
+            where = f"{base}/manifests/{reference}"
             self.files[where], self.digests[where] = index, digest
 
 
@@ -205,7 +209,7 @@ def _handler(world):
                 return self._send(world.failures[path].pop(0), b"later", body=body)
             if path.startswith("/token?"):
                 return self._send(200, json.dumps({"token": TOKEN}).encode(), body=body)
-            if path.startswith("/registry/v2/") and self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            if path.startswith("/registry/") and self.headers.get("Authorization") != f"Bearer {TOKEN}":
                 asks = f'Bearer realm="{world.base}/token",service="registry",scope="repository:{path.split("/manifests")[0]}:pull"'
                 return self._send(401, b"{}", {"WWW-Authenticate": asks}, body=body)
             if path not in world.files:
