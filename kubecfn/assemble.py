@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kubecfn.access.rights import access_objects
+from kubecfn.addons.charts import with_network_chart
 from kubecfn.addons.manifests import manifests
 from kubecfn.artifacts import Artifact, NodeFacts, controller_bundle, etcd_client, lambda_zips, worker_bundle
 from kubecfn.artifacts.authority import kubernetes_authority
@@ -114,7 +115,8 @@ def artifacts(config: Config, found: Found, keys: Path, folder: Path = Path()) -
     cluster = node_cluster(config, domain)
     authority = workers[AUTHORITY.lstrip("/")].data
     key = controllers[ENCRYPTION_KEY.lstrip("/")].data
-    applied = (*manifests(cluster, config), *extra_objects(config, folder), *access_objects(config))
+    brought = extra_objects(with_network_chart(cluster, config), folder)
+    applied = (*manifests(cluster, config), *brought, *access_objects(config))
     refuse_repeats(applied)
     told = controller_documents(cluster, authority, key, applied, [role.name for role in config.access])
     return (

@@ -21,6 +21,11 @@ _PUBLISHERS = {
 }
 
 
+def with_network_chart(cluster: Cluster, config: Config) -> Config:
+    """Return the configuration with the chart of its pod network before the operator's own; the same one without such a chart."""
+    return config.model_copy(update={"charts": (*network_charts(cluster, config), *config.charts)})
+
+
 def network_charts(cluster: Cluster, config: Config) -> tuple[Chart, ...]:
     """Return the chart of the pod network that was asked for; none where that is no chart.
 

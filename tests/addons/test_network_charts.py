@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubecfn.addons.charts import network_charts
+from kubecfn.addons.charts import network_charts, with_network_chart
+from kubecfn.config.contents import Chart
 from kubecfn.versions import RELEASES
 from tests.addons.samples import cluster_of, configured
 
@@ -56,3 +57,13 @@ def test_the_vpc_cnis_images_come_from_its_publisher_in_the_partition(region, ho
 
     assert {(one["account"], one["region"], one["domain"]) for one in images} == {host}
     assert values["nodeAgent"]["enabled"] is False
+
+
+def test_a_chart_that_is_a_pod_network_is_rendered_as_the_operators_own_are():
+    """It stands before theirs among the charts of the configuration; another pod network adds none."""
+    cluster = cluster_of(max(RELEASES))
+    theirs = {"name": "web", "chart": "charts/web"}
+    asked = configured(cni="cilium").model_copy(update={"charts": (Chart(**theirs),)})
+
+    assert [one.name for one in with_network_chart(cluster, asked).charts] == ["cilium", "web"]
+    assert with_network_chart(cluster, configured()) == configured()
