@@ -13,7 +13,13 @@ from kubecfn.local.providers import PROVIDERS
 
 SCHEMAS = Path(cfnlint.data.schemas.__file__).parent
 HASHES = json.loads((SCHEMAS / "providers" / "eu-central-1.json").read_text())
-LIVES = ("test_network_types.py", "test_access_types.py", "test_service_types.py", "test_cluster_types.py")
+LIVES = (
+    "test_network_types.py",
+    "test_access_types.py",
+    "test_service_types.py",
+    "test_cluster_types.py",
+    "test_image_types.py",
+)
 
 # What AWS changes in place and we cannot, and why: the provider refuses it, loudly.
 STUCK = {
