@@ -101,6 +101,7 @@ def test_organizations_in_one_set_are_all_told():
         (block(b"\x30\x00"), "0 elements where three belong"),
         (block(b"\x30\x84\x7f\xff\xff\xff"), "no DER"),
         (block(b"\x30\x82"), "no DER"),
+        (block(b"\x30\x82\x00\x81" + b"\x30" * 0x81), "no DER"),
     ],
 )
 def test_what_is_not_understood_is_refused(request_, words):

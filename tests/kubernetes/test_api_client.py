@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.server
 import json
+import select
 import socket
 import ssl
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -151,6 +153,16 @@ def test_a_server_that_comes_back_is_found_again(cluster):
     assert cluster.admin.get("/version")
 
 
+@dataclass(frozen=True)
+class Says:
+    """An answer; `more`: bytes that are promised and do not come; `ends`: the connection is closed after it, unannounced."""
+
+    body: bytes
+    status: int = 200
+    more: int = 0
+    ends: bool = False
+
+
 @contextmanager
 def misbehaving(cluster, *answers):
     """Serve over TLS, a request each answer; None hangs up instead. Yields a client and what was asked."""
@@ -161,15 +173,15 @@ def misbehaving(cluster, *answers):
 
         def answer(self):
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked.append(self.command)
-            body = left.pop(0)
-            if body is None:
-                self.close_connection = True
+            asked.append((self.command, self.client_address))
+            said = left.pop(0)
+            self.close_connection = said is None or said.ends
+            if said is None:
                 return
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_response(said.status)
+            self.send_header("Content-Length", str(len(said.body) + said.more))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(said.body)
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer  # noqa: N815
 
@@ -194,7 +206,7 @@ def misbehaving(cluster, *answers):
         thread.join()
 
 
-SAID = json.dumps({"kind": "ConfigMap"}).encode()
+SAID = Says(json.dumps({"kind": "ConfigMap"}).encode())
 
 
 @pytest.mark.parametrize(
@@ -226,14 +238,43 @@ def test_a_new_connection_that_breaks_is_not_tried_again(cluster):
     with misbehaving(cluster, None, SAID) as (client, asked):
         with pytest.raises(KubernetesError, match="hung up"):
             client.get("/x")
-        assert asked == ["GET"]
+        assert [verb for verb, _ in asked] == ["GET"]
+
+
+def test_what_the_other_side_has_closed_is_not_used_again(cluster):
+    """Not even for what is sent once only: a server that restarted costs a handshake, not an error."""
+    with misbehaving(cluster, replace(SAID, ends=True), SAID) as (client, asked):
+        client.get("/first")
+        select.select([client._wire._kept.connection.sock], [], [], 2)
+        client.create("/x", {})
+        assert [verb for verb, _ in asked] == ["GET", "POST"]
+
+
+def test_a_part_of_an_answer_is_none(cluster):
+    """What broke off may look whole, and may lack what was to come."""
+    with misbehaving(cluster, replace(SAID, more=9, ends=True)) as (client, _):
+        with pytest.raises(KubernetesError) as refused:
+            client.create("/x", {})
+        assert (refused.value.status, refused.value.reason) == (0, "Lost")
+
+
+def test_who_is_not_known_connects_anew(cluster):
+    """A certificate that has been renewed meanwhile is shown on the next connection only."""
+    status = json.dumps({"kind": "Status", "reason": "Unauthorized", "message": "Unauthorized"}).encode()
+    with misbehaving(cluster, SAID, Says(status, 401), SAID) as (client, asked):
+        client.get("/x")
+        with pytest.raises(KubernetesError, match="Unauthorized"):
+            client.get("/x")
+        client.get("/x")
+        first, second, third = (address for _, address in asked)
+        assert first == second != third
 
 
 @pytest.mark.parametrize("nonsense", [b"<html>", b"[1]", b"\xff\xfe", b""])
 def test_an_answer_that_is_none_is_told_in_a_sentence(cluster, nonsense):
     """Whatever sits at the address, a person reads what it said, never a traceback."""
     with (
-        misbehaving(cluster, nonsense) as (client, _),
+        misbehaving(cluster, Says(nonsense)) as (client, _),
         pytest.raises(KubernetesError, match="not as an API server does"),
     ):
         client.get("/x")
@@ -243,7 +284,10 @@ def test_a_watch_from_long_ago_says_so(cluster):
     """410 in the middle of a watch means: list again; what happened since then cannot be told."""
     status = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version: 1 (2)"}
     told = json.dumps({"type": "ERROR", "object": status}).encode()
-    with misbehaving(cluster, told + b"\n") as (client, _), pytest.raises(KubernetesError, match="too old") as refused:
+    with (
+        misbehaving(cluster, Says(told + b"\n")) as (client, _),
+        pytest.raises(KubernetesError, match="too old") as refused,
+    ):
         list(client.watch("/x", seconds=2, resourceVersion="1"))
     assert (refused.value.status, refused.value.reason) == (410, "Expired")
 

@@ -240,9 +240,55 @@ def test_a_namespace_with_objects_of_others_stays(applying, kind):
 
 def test_kubernetes_own_namespaces_stay(applying):
     """Manifests may name kube-system; that does not make it ours to delete."""
-    applying(thing("Namespace", "kube-public", metadata={"name": "kube-public", "labels": {"a": "b"}}))
-    applying()
-    assert applying.there(thing("Namespace", "kube-public"))
+    applying(thing("Namespace", "kube-node-lease"))
+    assert [name.name for name in applying().pruned.kept] == ["kube-node-lease"]
+    assert applying.there(thing("Namespace", "kube-node-lease"))
+
+
+def test_what_others_made_of_ours_keeps_no_namespace(applying):
+    """Whatever belongs to an object that goes, is derived from it or told of it, is nobody's loss."""
+    space = "derived"
+    uid = applying(thing("Namespace", space)) and applying.get(thing("Namespace", space))["metadata"]["uid"]
+    owner = {"apiVersion": "v1", "kind": "Namespace", "name": space, "uid": uid}
+    owned = config_map("owned", space)
+    owned["metadata"]["ownerReferences"] = [owner]
+    applying.client.create(f"/api/v1/namespaces/{space}/configmaps", owned)
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"
+    applying.client.create(path, {"metadata": {"name": "a"}, "addressType": "IPv4", "endpoints": []})
+    applying.client.create(f"/api/v1/namespaces/{space}/serviceaccounts", {"metadata": {"name": "default"}})
+    assert applying().pruned.kept == ()
+
+
+def test_what_goes_already_keeps_no_namespace(applying):
+    """An object that waits for its finalizers is told to go; the namespace goes with it."""
+    space = "going"
+    applying(thing("Namespace", space))
+    path = f"/api/v1/namespaces/{space}/configmaps"
+    slow = config_map("slow", space)
+    slow["metadata"]["finalizers"] = ["example.com/slow"]
+    applying.client.create(path, slow)
+    applying.client.delete(f"{path}/slow")
+    assert applying().pruned.kept == ()
+    applying.client.patch(f"{path}/slow", {"metadata": {"finalizers": None}})
+
+
+def test_a_definition_that_is_never_served_is_refused_by_its_name(applying, group):
+    """Another has its kind already; the server takes the object and says so only in its conditions."""
+    second = definition(group)
+    second["metadata"]["name"] = f"gadgets.{group}"
+    second["spec"]["names"] = {**second["spec"]["names"], "plural": "gadgets", "singular": "gadget"}
+    applying(definition(group))
+    with pytest.raises(ApplyError, match=rf"CustomResourceDefinition gadgets.{group} is refused: .*already in use"):
+        Applying(type("Cluster", (), {"admin": applying.client}))(second, patience=1.0)
+
+
+def test_what_was_applied_in_an_older_version_is_found(applying, space):
+    """A group's versions come and go while the object stays; so it is removed as what it is now."""
+    applying(deployment("old", space))
+    path = f"/api/v1/namespaces/kube-system/configmaps/{applying.inventory}"
+    applying.client.patch(path, {"data": {"objects": f"apps/v1beta1 Deployment {space} old\n"}})
+    assert [str(name) for name in applying().pruned.removed] == [f"Deployment {space}/old"]
+    assert not applying.there(deployment("old", space))
 
 
 def test_what_passes_is_waited_for(applying, cluster, space, group, clock):
