@@ -49,6 +49,34 @@ def test_metrics_server_knows_its_flags():
     assert "unknown flag: --no-such" in ran(program, "--no-such", "--help")[1]
 
 
+def test_flannel_knows_its_flags():
+    """A flag that it did not know would end it at its start; another is seen to."""
+    program = built(programs.flannel(), "flanneld")
+    daemon = named(objects_of(max(RELEASES)), "DaemonSet", "kube-flannel-ds")["spec"]["template"]["spec"]["containers"][
+        0
+    ]
+
+    assert ran(program, *daemon["args"], "--version")[0] == 0
+    assert "flag provided but not defined" in ran(program, "--no-such", "--version")[1]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "plugin"),
+    [(programs.flannel_plugin(), "flannel"), (programs.cni_plugins(), "bridge"), (programs.cni_plugins(), "portmap")],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_every_plugin_of_the_pod_network_speaks_the_version_of_its_configuration(recipe, plugin):
+    """A plugin refuses a version of the CNI specification that it does not speak, and no pod on that node starts."""
+    told = named(objects_of(max(RELEASES)), "ConfigMap", "kube-flannel-cfg")["data"]["cni-conf.json"]
+    configuration = json.loads(told)
+    asked = {"env": {"CNI_COMMAND": "VERSION"}, "input": '{"cniVersion": "0.4.0"}', "text": True}
+    answer = subprocess.run([built(recipe, plugin)], capture_output=True, check=True, **asked)
+
+    assert configuration["cniVersion"] in json.loads(answer.stdout)["supportedVersions"]
+    called = {one["type"] for one in configuration["plugins"]}
+    assert plugin in called | {"bridge"}
+
+
 @pytest.mark.parametrize("line", RELEASES)
 @pytest.mark.parametrize("mode", ["nftables", "iptables"])
 def test_kube_proxy_of_each_minor_reads_its_configuration_to_the_letter(line, mode, tmp_path):

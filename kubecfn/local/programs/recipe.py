@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from kubecfn.errors import KubecfnError
 
@@ -35,6 +36,7 @@ class Recipe:
         says: a program, its arguments, and what it has to say of the release.
         stamps: variables of Go that the linker sets, as the project's own releases have them.
         tags: of the build.
+        environment: of Go, beside what it has for every build.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Recipe:
     says: tuple[tuple[str, ...], str]
     stamps: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -84,7 +87,8 @@ def _build(recipe: Recipe, target: Path, report: Report) -> None:
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         report(f"{recipe.title}: building it with Go (some minutes the first time) …")
-        go([*recipe.command, "-o", f"{aside}/", *recipe.packages.values()], recipe.source, recipe.title, report)
+        told = [*recipe.command, "-o", f"{aside}/", *recipe.packages.values()]
+        go(told, recipe.source, recipe.title, report, recipe.environment)
         for program, package in recipe.packages.items():
             made = aside / _named_by_go(package)
             if made.name != program:
@@ -111,7 +115,9 @@ def _must_say(recipe: Recipe, folder: Path) -> None:
         raise KubecfnError(f"{recipe.title} was built, but says that it is {said.splitlines()[:1]}.")
 
 
-def go(arguments: list[str], folder: Path, what: str, report: Report) -> None:
+def go(
+    arguments: list[str], folder: Path, what: str, report: Report, also: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Run Go in a folder with a go.mod.
 
     Args:
@@ -119,12 +125,13 @@ def go(arguments: list[str], folder: Path, what: str, report: Report) -> None:
         folder: where.
         what: is built, for reports and errors.
         report: told what is being done, every few seconds.
+        also: further variables of its environment.
 
     Raises:
         KubecfnError: no Go, or what it said last before it failed.
     """
     # Nothing of the caller's Go work space or of the machine's C compiler goes into what is built.
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": ""}
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "", **also}
     last, count, told = deque[str](maxlen=3), 0, time.monotonic()
     with subprocess.Popen(
         [_find_go(), *arguments],

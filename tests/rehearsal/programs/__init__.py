@@ -5,8 +5,10 @@ Each folder beside this file is one build: its go.mod pins the release, its go.s
 
 from __future__ import annotations
 
+import platform
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from kubecfn.local.programs import cache
@@ -28,6 +30,7 @@ _COREDNS = "github.com/coredns/coredns"
 _AUTHENTICATOR = "sigs.k8s.io/aws-iam-authenticator"
 _CLOUD_PROVIDER = "k8s.io/cloud-provider-aws"
 _METRICS = "sigs.k8s.io/metrics-server"
+_FLANNEL = "github.com/flannel-io/flannel"
 _HELM = "helm.sh/helm/v4"
 _VERSION = "k8s.io/component-base/version"
 _GIT_VERSION = f"{_VERSION}.gitVersion"
@@ -77,7 +80,16 @@ def kubernetes(line: str, programs: Iterable[str] = _KUBERNETES) -> Recipe:
 
 def around(kubernetes_line: str) -> tuple[Recipe, ...]:
     """Return the recipes of what a node of this Kubernetes minor runs beside Kubernetes' own programs."""
-    return (containerd(), cni_plugins(), coredns(), metrics_server(), authenticator(), cloud_provider(kubernetes_line))
+    return (
+        containerd(),
+        cni_plugins(),
+        flannel(),
+        flannel_plugin(),
+        coredns(),
+        metrics_server(),
+        authenticator(),
+        cloud_provider(kubernetes_line),
+    )
 
 
 def containerd() -> Recipe:
@@ -99,6 +111,26 @@ def cni_plugins() -> Recipe:
     packages = {name: f"{_PLUGINS}/plugins/{where}" for name, where in _CNI.items()}
     stamp = f"{_PLUGINS}/pkg/utils/buildversion.BuildVersion"
     return _recipe("cni-plugins", _PLUGINS, packages, ("bridge", "--version"), stamp=stamp)
+
+
+def flannel() -> Recipe:
+    """Return the recipe of flannel's daemon, and of what lays its CNI configuration on a node.
+
+    For amd64 its UDP back end, which is not used here, is written in C (pkg/backend/udp); for 386 it is left out.
+    """
+    packages = {"flanneld": _FLANNEL, "install-conf": f"{_FLANNEL}/cmd/install_conf"}
+    made = _recipe("flannel", _FLANNEL, packages, ("flanneld", "--version"), stamp=f"{_FLANNEL}/pkg/version.Version")
+    return replace(made, environment={"GOARCH": "386"}) if platform.machine() == "x86_64" else made
+
+
+def flannel_plugin() -> Recipe:
+    """Return the recipe of flannel's CNI plugin, from the last release in which the other plugins' project had it.
+
+    Not every module proxy has the project in which it is now (flannel-io/cni-plugin).
+    """
+    packages = {"flannel": f"{_PLUGINS}/plugins/meta/flannel"}
+    stamp = f"{_PLUGINS}/pkg/utils/buildversion.BuildVersion"
+    return _recipe("flannel-plugin", _PLUGINS, packages, ("flannel", "--version"), stamp=stamp)
 
 
 def coredns() -> Recipe:
