@@ -67,9 +67,9 @@ def trust(kept: Path, root: Path) -> authority.Authority:
 
 def _layer(kept: Path, line: str, built: Mapping[str, Path], trusted: Path) -> Path:
     """Return the layer with the programs; the one place that knows where each of them lies."""
-    own = {f"{_BIN}/{name}": built[name] for name in (*_ON_NODES, *_FOR_AWS) if name in built}
-    plugins = programs.cni_plugins()
-    own |= {f"opt/cni/bin/{name}": built[name] for name in plugins.packages}
+    own = {f"{_BIN}/{name}": built[name] for name in (*_ON_NODES, *_FOR_AWS)}
+    for plugins in (programs.cni_plugins(), programs.flannel_plugin()):
+        own |= {f"opt/cni/bin/{name}": built[name] for name in plugins.packages}
 
     def lay(target: Path) -> None:
         shutil.copytree(FILES, target, dirs_exist_ok=True)
