@@ -1,6 +1,6 @@
 #!/bin/sh
 # The same set of keys and certificates with openssl alone: three authorities, a service-account key, an encryption key,
-# three client certificates. The baseline of the key benchmark.
+# two client certificates. The baseline of the key benchmark.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -20,6 +20,5 @@ issue() { # name, subject, authority
     openssl req -new -key "$1.key" -subj "$2" -out "$1.csr"
     openssl x509 -req -in "$1.csr" -CA "$3.crt" -CAkey "$3.key" -CAcreateserial -days 365 -out "$1.crt" 2>/dev/null
 }
-issue apiserver-etcd-client /CN=apiserver-etcd-client etcd-ca
 issue lambda-client /CN=lambda-client etcd-ca
 issue admin "/O=system:masters/CN=admin" ca

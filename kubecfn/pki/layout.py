@@ -13,6 +13,9 @@ from kubecfn.pki.profiles import Profile
 MANIFEST = "pki.json"
 REPLACED = "replaced"
 NODE_DIRECTORY = "etc/kubernetes/pki"
+# What sets and bundles of earlier versions hold as well, and nothing reads any more: each controller issues the API
+# server's certificate for etcd itself. A folder that still has them is as good as one without.
+RETIRED = ("apiserver-etcd-client.crt", "apiserver-etcd-client.key")
 
 
 class Reader(StrEnum):
@@ -129,17 +132,6 @@ ITEMS = (
         Kind.ENCRYPTION,
         (File("encryption.key", "encrypts Secrets in etcd", _CONTROLLERS, secret=True),),
         "Secrets already stored, and those in backups, can be read with the old key only: keep it.",
-    ),
-    Item(
-        "apiserver-etcd-client",
-        Kind.CLIENT,
-        (
-            File("apiserver-etcd-client.crt", "the API server shows it to etcd", _CONTROLLERS, secret=False),
-            File("apiserver-etcd-client.key", "proves that certificate", _CONTROLLERS, secret=True),
-        ),
-        "Controllers roll once to get it; nothing is interrupted.",
-        profiles.APISERVER_ETCD_CLIENT,
-        "etcd-ca",
     ),
     Item(
         "lambda-etcd-client",

@@ -18,7 +18,7 @@ from kubecfn.pki import keys, store
 from kubecfn.pki.certificates import Authority, certificate_file, new_authority, new_leaf
 from kubecfn.pki.keys import PemFile
 from kubecfn.pki.kubeconfig import kubeconfig_file
-from kubecfn.pki.layout import BY_NAME, ITEMS, MANIFEST, Item, Kind, dependants, with_dependants
+from kubecfn.pki.layout import BY_NAME, ITEMS, MANIFEST, RETIRED, Item, Kind, dependants, with_dependants
 from kubecfn.pki.manifest import Manifest, PkiSpec
 from kubecfn.pki.stock import Stock, take_stock
 
@@ -35,7 +35,7 @@ class Report:
         renewed: took the place of others, which are below `replaced/`.
         kept: were there and are untouched.
         due: are in the last quarter of their life, or beyond it, and want `replace`.
-        notes: where the set differs from the configuration, as sentences.
+        notes: where the set differs from the configuration, and what in it is no longer used, as sentences.
         resumed: an earlier write that had stopped was completed first.
     """
 
@@ -162,7 +162,7 @@ def _write(stock: Stock, spec: PkiSpec, items: tuple[Item, ...], now: datetime, 
         renewed=renewed,
         kept=kept,
         due=tuple(name for name in kept if stock.held[name].in_last_quarter(now)),
-        notes=_notes(manifest, spec),
+        notes=(*_notes(manifest, spec), *_unused(stock.directory)),
         resumed=resumed,
     )
 
@@ -222,3 +222,13 @@ def _notes(manifest: Manifest, spec: PkiSpec) -> tuple[str, ...]:
             "what exists stays, what is made from now on follows the configuration."
         )
     return tuple(notes)
+
+
+def _unused(directory: Path) -> tuple[str, ...]:
+    """Say which files an earlier version made here that nothing reads any more; they are left alone."""
+    found = [path for path in RETIRED if (directory / path).exists()]
+    if not found:
+        return ()
+    return (
+        f"No longer used, each controller issues its own: {', '.join(found)}. You may delete them from {directory}.",
+    )

@@ -82,7 +82,6 @@ KUBERNETES_AUTHORITY = _authority("kubernetes")
 ETCD_AUTHORITY = _authority("etcd-ca")
 FRONT_PROXY_AUTHORITY = _authority("front-proxy-ca")
 
-APISERVER_ETCD_CLIENT = _client("kube-apiserver-etcd-client")
 LAMBDA_ETCD_CLIENT = _client("kubecfn-lambda-etcd-client")
 
 # system:masters, not kubeadm:cluster-admins: this is the key for the day when RBAC is broken or not there yet, and

@@ -17,7 +17,7 @@ from kubecfn.errors import FileError
 from kubecfn.pki import store
 from kubecfn.pki.export import BUNDLE_READERS
 from kubecfn.pki.keys import PemFile, key_type_of
-from kubecfn.pki.layout import ITEMS, MANIFEST, NODE_DIRECTORY, Item, Kind
+from kubecfn.pki.layout import ITEMS, MANIFEST, NODE_DIRECTORY, RETIRED, Item, Kind
 from kubecfn.pki.making import LOCK_WAIT_SECONDS, Report
 from kubecfn.pki.manifest import Manifest, PkiSpec
 from kubecfn.pki.soundness import Sound, UnsoundError, parse
@@ -72,7 +72,7 @@ def _by_path(files: Mapping[str, PemFile]) -> dict[str, PemFile]:
     given = {path.removeprefix(f"{NODE_DIRECTORY}/"): PemFile(file.data) for path, file in files.items()}
     wanted = [file.path for item in _items(given) for file in item.files]
     missing = [path for path in wanted if path not in given]
-    unknown = sorted(given.keys() - set(wanted))
+    unknown = sorted(given.keys() - {*wanted, *RETIRED})
     if missing:
         raise FileError(
             f"The controllers' bundle lacks {', '.join(missing)}, so it is not a whole set of keys.",

@@ -19,7 +19,7 @@ from kubecfn.pki import profiles
 from kubecfn.pki.certificates import new_authority, new_leaf
 
 AUTHORITIES = ["ca", "etcd/ca", "front-proxy-ca"]
-CLIENTS = {"apiserver-etcd-client": "etcd/ca", "etcd/lambda-client": "etcd/ca", "admin": "ca"}
+CLIENTS = {"etcd/lambda-client": "etcd/ca", "admin": "ca"}
 SANS = ("etcd.payments.example.com", "127.0.0.1")
 
 
@@ -85,10 +85,9 @@ def test_the_administrator_needs_no_rbac_object(pristine):
     assert [name.value for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)] == ["kubernetes-admin"]
 
 
-@pytest.mark.parametrize("name", ["apiserver-etcd-client", "etcd/lambda-client"])
-def test_an_etcd_client_is_in_no_kubernetes_group(pristine, name):
+def test_an_etcd_client_is_in_no_kubernetes_group(pristine):
     """Only the administrator's certificate names a group."""
-    assert certificate(pristine, name).subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME) == []
+    assert certificate(pristine, "etcd/lambda-client").subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME) == []
 
 
 def test_authorities_say_whose_they_are(pristine, spec):
@@ -165,7 +164,6 @@ def openssl_accepts(directory, authority, leaf, purpose, at):
 @pytest.mark.parametrize(
     ("leaf", "authority", "purpose", "days", "accepted"),
     [
-        ("apiserver-etcd-client", "etcd/ca", "sslclient", 0, True),
         ("etcd/lambda-client", "etcd/ca", "sslclient", 0, True),
         ("admin", "ca", "sslclient", 0, True),
         ("admin", "ca", "sslclient", 364, True),
@@ -174,7 +172,7 @@ def openssl_accepts(directory, authority, leaf, purpose, at):
         ("admin", "ca", "sslserver", 0, False),
         ("admin", "etcd/ca", "sslclient", 0, False),
         ("etcd/lambda-client", "ca", "sslclient", 0, False),
-        ("apiserver-etcd-client", "etcd/ca", "sslserver", 0, False),
+        ("etcd/lambda-client", "etcd/ca", "sslserver", 0, False),
     ],
 )
 def test_openssl_accepts_a_certificate_for_its_purpose_only(pristine, now, leaf, authority, purpose, days, accepted):
@@ -235,13 +233,9 @@ def handshake(directory, *, client, trusted="etcd/ca", name="127.0.0.1", server=
 
 
 @pytest.mark.parametrize("name", SANS)
-@pytest.mark.parametrize(
-    ("client", "seen"),
-    [("apiserver-etcd-client", "kube-apiserver-etcd-client"), ("etcd/lambda-client", "kubecfn-lambda-etcd-client")],
-)
-def test_etcd_clients_and_members_trust_each_other(etcd, client, seen, name):
+def test_etcd_clients_and_members_trust_each_other(etcd, name):
     """A member and an etcd client prove themselves to each other by address as by name."""
-    assert seen == handshake(etcd, client=client, name=name)
+    assert handshake(etcd, client="etcd/lambda-client", name=name) == "kubecfn-lambda-etcd-client"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +245,7 @@ def test_etcd_clients_and_members_trust_each_other(etcd, client, seen, name):
         {"client": "etcd/lambda-client", "trusted": "front-proxy-ca"},
         {"client": "etcd/lambda-client", "name": "127.0.0.2"},
         {"client": "etcd/lambda-client", "name": "other.payments.example.com"},
-        {"client": "etcd/lambda-client", "server": "apiserver-etcd-client"},  # a client must not pass for a server
+        {"client": "etcd/lambda-client", "server": "etcd/lambda-client"},  # a client must not pass for a server
         {"client": "admin"},  # signed by the kubernetes authority
         {"client": None},
     ],

@@ -100,10 +100,10 @@ FAULTS = {
     "other-sa-pub": (swap("sa.pub"), "sa.pub", "not the public half of sa.key", RESTORE.format("service-account")),
     "other-kubeconfig": (swap("kubeconfig"), "kubeconfig", "not admin.crt", RESTORE.format("kubeconfig")),
     "other-signer": (
-        swap_and_relist("apiserver-etcd-client.crt", "apiserver-etcd-client.key"),
-        "apiserver-etcd-client.crt",
+        swap_and_relist("etcd/lambda-client.crt", "etcd/lambda-client.key"),
+        "etcd/lambda-client.crt",
         "not signed by etcd/ca.crt",
-        RESTORE.format("apiserver-etcd-client"),
+        RESTORE.format("lambda-etcd-client"),
     ),
     "leaf-as-authority": (
         lambda made, _foreign: [

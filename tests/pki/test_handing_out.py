@@ -19,8 +19,6 @@ CONTROLLER = {
     "sa.key": 0o600,
     "sa.pub": 0o644,
     "encryption.key": 0o600,
-    "apiserver-etcd-client.crt": 0o644,
-    "apiserver-etcd-client.key": 0o600,
 }
 
 
@@ -108,7 +106,7 @@ def test_an_empty_directory_is_shown_as_missing(tmp_path, now):
     assert {pki.State.MISSING} == {row.state for row in pki.show(tmp_path, now=now)}
 
 
-@pytest.mark.parametrize("path", ["ca.key", "apiserver-etcd-client.key", "encryption.key"])
+@pytest.mark.parametrize("path", ["ca.key", "sa.pub", "encryption.key"])
 def test_a_broken_file_stays_where_it_is(made, now, path):
     """What a role needs and is not sound is not handed out; who does not need it is served."""
     (made / path).write_text("garbage")
@@ -140,7 +138,7 @@ def test_what_still_lives_is_handed_out(made, now, days, hands_out):
 @pytest.mark.parametrize(
     ("days", "path", "hands_out"),
     [
-        (366, "apiserver-etcd-client.crt", lambda made, at: pki.bundle_files(made, "controller", now=at)),
+        (3651, "ca.crt", lambda made, at: pki.bundle_files(made, "controller", now=at)),
         (366, "etcd/lambda-client.crt", lambda made, at: pki.lambda_client(made, now=at)),
         (3651, "ca.crt", lambda made, at: pki.bundle_files(made, "worker", now=at)),
     ],

@@ -1,6 +1,7 @@
 """Making what is missing and replacing what is there, when nothing goes wrong."""
 
 import base64
+import json
 import os
 import ssl
 import stat
@@ -14,7 +15,8 @@ from cryptography import x509
 
 from kubecfn import pki
 from kubecfn.errors import FileError, WrongUseError
-from kubecfn.pki.layout import BY_NAME
+from kubecfn.pki import PemFile
+from kubecfn.pki.layout import BY_NAME, RETIRED
 
 EVERYTHING = tuple(BY_NAME)
 FILES = {file.path for item in BY_NAME.values() for file in item.files} | {"pki.json"}
@@ -57,7 +59,7 @@ def test_the_encryption_key_is_what_secretbox_takes(pristine):
     assert len(base64.b64decode((pristine / "encryption.key").read_bytes().removesuffix(b"\n"), validate=True)) == 32
 
 
-@pytest.mark.parametrize("name", ["apiserver-etcd-client", "lambda-etcd-client", "admin", "kubeconfig"])
+@pytest.mark.parametrize("name", ["lambda-etcd-client", "admin", "kubeconfig"])
 def test_a_missing_leaf_is_made_again(made, spec, now, name, snapshot):
     """What any authority of the set can issue again may be deleted: make brings it back and touches nothing else."""
     before = snapshot(made)
@@ -85,7 +87,7 @@ def test_the_administrator_is_renewed_in_the_last_quarter(made, spec, now, snaps
     after = snapshot(made)
     aside = f"replaced/{later:%Y%m%dT%H%M%SZ}/"
     assert report.renewed == ("admin", "kubeconfig")
-    assert report.due == ("apiserver-etcd-client", "lambda-etcd-client")
+    assert report.due == ("lambda-etcd-client",)
     assert {path for path in FILES if before[path] != after[path]} == {
         "admin.crt",
         "admin.key",
@@ -108,7 +110,7 @@ def test_leaves_that_ended_do_not_stop_make(made, spec, now):
     report = pki.make(made, spec, now=now + timedelta(days=3000))
 
     assert report.renewed == ("admin", "kubeconfig")
-    assert report.due == ("kubernetes-ca", "etcd-ca", "front-proxy-ca", "apiserver-etcd-client", "lambda-etcd-client")
+    assert report.due == ("kubernetes-ca", "etcd-ca", "front-proxy-ca", "lambda-etcd-client")
 
 
 def test_the_kubeconfig_holds_all_that_kubectl_needs(pristine, spec):
@@ -157,7 +159,7 @@ def test_a_changed_endpoint_or_key_type_is_said_and_not_done(made, now, spec, sn
     ("names", "touched"),
     [
         (("kubernetes-ca",), ("kubernetes-ca", "admin", "kubeconfig")),
-        (("etcd-ca",), ("etcd-ca", "apiserver-etcd-client", "lambda-etcd-client")),
+        (("etcd-ca",), ("etcd-ca", "lambda-etcd-client")),
         (("front-proxy-ca",), ("front-proxy-ca",)),
         (("service-account",), ("service-account",)),
         (("encryption",), ("encryption",)),
@@ -192,7 +194,6 @@ def test_a_plan_says_why_and_with_what_consequence(made):
 
     assert {name: each.because for name, each in plan.items()} == {
         "etcd-ca": "",
-        "apiserver-etcd-client": "etcd-ca",
         "lambda-etcd-client": "etcd-ca",
     }
     assert all(each.consequence.endswith(".") for each in plan.values())
@@ -219,7 +220,7 @@ def test_what_was_put_aside_is_private_too(made, spec, now):
     pki.replace(made, ("etcd-ca",), spec, now=now)
 
     found = list((made / "replaced").rglob("*"))
-    assert {path.name for path in found} >= {"ca.key", "lambda-client.key", "apiserver-etcd-client.key"}
+    assert {path.name for path in found} >= {"ca.key", "lambda-client.key"}
     assert {0o700} == {stat.S_IMODE(path.stat().st_mode) for path in [made / "replaced", *found] if path.is_dir()}
     assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in found if path.is_file()}
 
@@ -273,6 +274,47 @@ def test_an_rsa_set_is_sound(tmp_path, spec, now):
     assert pki.make(tmp_path / "pki", chosen, now=now) == pki.Report(kept=EVERYTHING)
     found = x509.load_pem_x509_certificate((tmp_path / "pki/etcd/lambda-client.crt").read_bytes())
     assert found.public_key().key_size == 3072
+
+
+def earlier_set(made):
+    """Give a set the files that an earlier version made besides, and lists; return them as they are."""
+    listing = json.loads((made / "pki.json").read_text())
+    for path in RETIRED:
+        PemFile(path.encode()).write_new(made / path)
+        listing["files"][path] = PemFile(path.encode()).sha256
+    (made / "pki.json").write_text(json.dumps(listing))
+
+
+def test_a_set_of_an_earlier_version_is_used_as_it_is_and_what_is_of_no_use_is_named(made, spec, now, snapshot):
+    """Files that nothing reads any more are said, left alone, handed to nobody, and may be deleted."""
+    handed = pki.bundle_files(made, "controller", now=now)
+    earlier_set(made)
+    before = snapshot(made)
+
+    report = pki.make(made, spec, now=now)
+
+    assert (report.kept, report.made, before) == (EVERYTHING, (), snapshot(made))
+    (note,) = report.notes
+    assert all(path in note for path in RETIRED)
+    assert str(made) in note
+    assert handed == pki.bundle_files(made, "controller", now=now)
+    assert {row.state for row in pki.show(made, now=now)} == {pki.State.OK}
+    for path in RETIRED:
+        (made / path).unlink()
+    assert pki.make(made, spec, now=now) == pki.Report(kept=EVERYTHING)
+
+
+def test_replacing_an_authority_of_an_earlier_version_leaves_what_is_of_no_use(made, spec, now, snapshot):
+    """It takes along what is made from it now, and nothing that nobody reads."""
+    earlier_set(made)
+    before = snapshot(made)
+
+    report = pki.replace(made, ("etcd-ca",), spec, now=now)
+
+    assert report.renewed == ("etcd-ca", "lambda-etcd-client")
+    assert all(snapshot(made)[path] == before[path] for path in RETIRED)
+    with pytest.raises(WrongUseError, match="not something that can be replaced"):
+        pki.replace(made, ("apiserver-etcd-client",), spec, now=now)
 
 
 @pytest.mark.parametrize(

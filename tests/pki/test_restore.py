@@ -11,9 +11,10 @@ import pytest
 from kubecfn import pki
 from kubecfn.errors import FileError
 from kubecfn.pki import PemFile, store
-from kubecfn.pki.layout import BY_NAME
+from kubecfn.pki.layout import BY_NAME, RETIRED
 
 NODE = "etc/kubernetes/pki/"
+LAMBDAS = ("etcd/lambda-client.crt", "etcd/lambda-client.key")
 IN_NO_BUNDLE = {"lambda-etcd-client", "admin", "kubeconfig"}
 
 
@@ -82,14 +83,8 @@ DAMAGES = {
     "not a key": (lambda b, _: b | {NODE + "ca.key": PemFile(b"garbage")}, r"ca\.key .*not an unencrypted PEM"),
     "another set's key": (swapped("front-proxy-ca.key", "front-proxy-ca.key"), r"not the key of front-proxy-ca\.crt"),
     "another authority's leaf": (
-        lambda b, f: (
-            b
-            | {
-                NODE + f"apiserver-etcd-client.{end}": f[NODE + f"apiserver-etcd-client.{end}"]
-                for end in ("crt", "key")
-            }
-        ),
-        r"apiserver-etcd-client\.crt .*not signed by etcd/ca\.crt",
+        lambda b, f: b | {NODE + path: f[NODE + path] for path in LAMBDAS},
+        r"etcd/lambda-client\.crt .*not signed by etcd/ca\.crt",
     ),
     "another public half": (swapped("sa.pub", "sa.pub"), r"sa\.pub .*not the public half"),
     "half an encryption key": (
@@ -103,7 +98,8 @@ DAMAGES = {
 def test_a_bundle_that_is_not_a_sound_set_writes_nothing(tmp_path, bundle, foreign, spec, now, damage):
     """Everything is judged before the first byte is written, and the file at fault is named."""
     harm, said = DAMAGES[damage]
-    harmed = harm(bundle, pki.bundle_files(foreign, "controller", now=now))
+    others = {NODE + path: PemFile((foreign / path).read_bytes()) for path in LAMBDAS}
+    harmed = harm(bundle, pki.bundle_files(foreign, "controller", now=now) | others)
 
     with pytest.raises(FileError, match=said):
         pki.restore(tmp_path / "pki", harmed, spec, now=now)
@@ -160,3 +156,13 @@ def test_another_write_that_stopped_is_not_taken_for_a_restore(tmp_path, bundle,
     with pytest.raises(FileError, match="is not empty"):
         pki.restore(directory, bundle, spec, now=now)
     assert pki.make(directory, spec, now=now).kept == tuple(BY_NAME)
+
+
+def test_a_bundle_of_an_earlier_version_is_restored_without_what_nothing_reads_any_more(tmp_path, bundle, spec, now):
+    """It held the API server's certificate for etcd, which each controller issues itself since."""
+    earlier = bundle | {NODE + path: PemFile(b"of a time before") for path in RETIRED}
+
+    pki.restore(tmp_path / "pki", earlier, spec, now=now)
+
+    assert bundle == pki.bundle_files(tmp_path / "pki", "controller", now=now)
+    assert not any((tmp_path / "pki" / path).exists() for path in RETIRED)
