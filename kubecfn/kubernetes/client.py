@@ -61,7 +61,11 @@ class Client:
             server: another address than the one that stands there.
             timeout: seconds for one request as a whole.
         """
-        return cls(server or kubeconfig.read(path).server, kubeconfig.Contexts(path), timeout=timeout)
+        found = server or kubeconfig.read(path).server
+        try:
+            return cls(found, kubeconfig.Contexts(path), timeout=timeout)
+        except ValueError as error:
+            raise KubernetesError(0, "Identity", f"{path} cannot be used as a kubeconfig: {error}") from None
 
     @property
     def address(self) -> str:

@@ -53,11 +53,11 @@ class Kubeconfig:
             context.load_verify_locations(cadata=self.authority)
         except (OSError, ValueError) as error:
             raise _unusable(self.path, f"its authority cannot be used: {error}") from None
-        with _shortly(self.certificate + b"\n" + self.key) as pair:
-            try:
+        try:
+            with _shortly(self.certificate + b"\n" + self.key) as pair:
                 context.load_cert_chain(str(pair))
-            except (OSError, ValueError) as error:
-                raise _unusable(self.path, f"its client certificate and key cannot be used: {error}") from None
+        except (OSError, ValueError) as error:
+            raise _unusable(self.path, f"its client certificate and key cannot be used: {error}") from None
         return context
 
 

@@ -263,6 +263,19 @@ def test_the_api_server_may_go_away(runs, kubelets, workers, capsys):
     assert capsys.readouterr().out.count("no-requests") >= 1
 
 
+def test_nothing_ends_the_loop(runs, kubelets, workers, monkeypatch, capsys):
+    """Not even our own mistakes: they are said, and the next request is answered."""
+    me = workers[0]
+    with monkeypatch.context() as broken:
+        broken.setattr(Approver, "_verdict", lambda *_: 1 // 0)
+        name = kubelets.asks(kubelets.session(me.id), pem(me.common_name))
+        end = time.monotonic() + 5
+        while "ZeroDivisionError" not in capsys.readouterr().out:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    assert answered(kubelets, name, within=5.0)[0] == "Approved"
+
+
 def test_what_waits_is_looked_at_again_soon(runs, kubelets, account):
     """EC2's silence ends without an event from the API server."""
     (me,) = account.group(1)

@@ -149,6 +149,28 @@ def test_anything_else_is_refused_in_a_sentence(tmp_path, text, words):
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("server", ["http://10.0.0.1:6443", "10.0.0.1", "https://10.0.0.1:6443/api"])
+def test_a_server_that_is_none_is_refused(tmp_path, server):
+    """What we show holds a key: only https is spoken, and the words name the file."""
+    cluster = {"server": server, "certificate-authority-data": base64ed(CA)}
+    (tmp_path / "a.conf").write_text(told(INLINE, cluster))
+    with pytest.raises(KubernetesError, match=r"cannot be used as a kubeconfig: .* is no API server's address"):
+        Client.from_kubeconfig(tmp_path / "a.conf")
+
+
+def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
+    """The key has to pass a file; where none can be made, that is said."""
+    (tmp_path / "a.conf").write_text(told(INLINE))
+    found = kubeconfig.read(tmp_path / "a.conf")
+
+    def full(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(kubeconfig.tempfile, "mkstemp", full)
+    with pytest.raises(KubernetesError, match="No space left on device"):
+        found.context()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

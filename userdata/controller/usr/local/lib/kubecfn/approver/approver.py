@@ -58,7 +58,10 @@ class Approver:
         self._told: Dict[str, str] = {}
 
     def run(self, stop: threading.Event) -> None:
-        """Answer requests as they come, until told to stop, which takes a second; an API server that is away is waited for."""
+        """Answer requests as they come, until told to stop, which takes a second; an API server that is away is waited for.
+
+        It ends for no other reason: without it no worker would ever join again.
+        """
         trouble = ""
         while not stop.is_set():
             try:
@@ -68,10 +71,18 @@ class Approver:
             except KubernetesError as error:
                 # An answer that is too old to go on from only means: list again.
                 if error.reason not in {"Expired", "Gone"}:
-                    if trouble != error.reason:
-                        say("no-requests", f"the API server does not tell who asks for certificates: {error.message}")
-                    trouble = error.reason
-                    stop.wait(_TROUBLE)
+                    why = f"the API server does not tell who asks for certificates: {error.message}"
+                    trouble = self._trouble(trouble, error.reason, why, stop)
+            except Exception as error:  # noqa: BLE001  whatever it is, the next request may be another
+                why = f"{type(error).__name__}: {error}"
+                trouble = self._trouble(trouble, why, f"a look at requests for certificates failed: {why}", stop)
+
+    def _trouble(self, before: str, now: str, why: str, stop: threading.Event) -> str:
+        """Say what goes wrong, once for each kind, and wait a little."""
+        if now != before:
+            say("no-requests", why)
+        stop.wait(_TROUBLE)
+        return now
 
     def round(self) -> Round:
         """Answer every request that has no answer yet.
