@@ -59,7 +59,8 @@ def _before_walls(only: tuple[str, ...], *, speed: float, keep: bool) -> int:
                     image(BUILD, ETCD, lambda line: console.print(line, markup=False), kubernetes=line)
         isolation.sweep_after_the_killed(runs)
         arguments = [*only, "--speed", str(speed), *(["--keep"] if keep else [])]
-        return isolation.run_inside("tests.rehearsal", arguments, runs / f"run-{os.getpid()}")
+        with isolation.roomy():
+            return isolation.run_inside("tests.rehearsal", arguments, runs / f"run-{os.getpid()}")
 
 
 def _behind_walls(run: Path, only: tuple[str, ...], *, speed: float, keep: bool) -> int:

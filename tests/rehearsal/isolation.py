@@ -26,6 +26,8 @@ TOOLS = {
     "mkfs.ext4": "e2fsprogs",
 }
 
+_WATCHERS, _MANY = Path("/proc/sys/fs/inotify/max_user_instances"), 1024
+
 WALLS = (
     *("unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"),
     *("--propagation", "private", "--"),
@@ -144,6 +146,21 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
             return process.wait()
         except KeyboardInterrupt:  # the terminal has told it too; it is waited for
             continue
+
+
+@contextmanager
+def roomy() -> Iterator[None]:
+    """Let many kubelets watch files at once for as long as this lasts: the kernel counts those of all containers as root's.
+
+    Source: kind, "Known issues", section "Pod errors due to too many open files".
+    """
+    before = _WATCHERS.read_text(encoding="ascii")
+    if int(before) < _MANY:
+        _WATCHERS.write_text(f"{_MANY}\n")
+    try:
+        yield
+    finally:
+        _WATCHERS.write_text(before)
 
 
 def sweep(run: Path) -> None:
