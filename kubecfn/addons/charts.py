@@ -68,6 +68,8 @@ def _cilium(cluster: Cluster, config: Config) -> dict[str, Any]:
         "tunnelPort": 8472,
         "operator": {"replicas": min(2, config.controllers.count)},
         "hubble": {"enabled": False},
+        # Its probes from node to node use ports that controllers do not open to workers.
+        "healthChecking": False,
     }
 
 

@@ -52,8 +52,14 @@ _FORWARDED = """\
 """
 
 
-def objects(cluster: Cluster, dns: ClusterDns) -> list[Object]:
-    """Return DNS for the whole cluster at the address that every kubelet tells its pods."""
+def objects(cluster: Cluster, dns: ClusterDns, where: tuple[Object, ...] = ON_ANY_NODE) -> list[Object]:
+    """Return DNS for the whole cluster at the address that every kubelet tells its pods.
+
+    Args:
+        cluster: whose.
+        dns: what it answers beside cluster.local.
+        where: taints of nodes that its pods tolerate.
+    """
     rules = [
         rights.rule("", "endpoints services pods namespaces", "list watch"),
         rights.rule("discovery.k8s.io", "endpointslices", "list watch"),
@@ -65,7 +71,7 @@ def objects(cluster: Cluster, dns: ClusterDns) -> list[Object]:
         rights.cluster_binding("system:coredns", "system:coredns", rights.account_subject(_NAME)),
         config_map(_NAME, {"Corefile": corefile(dns.domain_of(cluster.name), dns.zones)}),
         service("kube-dns", _LABELS, ports, clusterIP=cluster.dns_address),
-        *deployment(_NAME, _pod(cluster), labels=_LABELS),
+        *deployment(_NAME, _pod(cluster, where), labels=_LABELS),
     ]
 
 
@@ -83,7 +89,7 @@ def corefile(own: str, forwarded: tuple[ForwardedZone, ...]) -> str:
     return "".join([_SERVED.format(domains=" ".join(domains), uncached=uncached), *blocks])
 
 
-def _pod(cluster: Cluster) -> Object:
+def _pod(cluster: Cluster, where: tuple[Object, ...]) -> Object:
     server = container(
         _NAME,
         image(cluster, "coredns"),
@@ -100,7 +106,7 @@ def _pod(cluster: Cluster) -> Object:
     made = pod(
         _NAME,
         [server],
-        tolerations=list(ON_ANY_NODE),
+        tolerations=list(where),
         dnsPolicy="Default",
         volumes=[{"name": "config", "configMap": {"name": _NAME}}],
     )

@@ -15,6 +15,7 @@ from kubecfn.addons import (
     metrics_server,
 )
 from kubecfn.addons.manifest import Manifest, Object
+from kubecfn.addons.workloads import ON_ANY_NODE, ON_WORKERS
 from kubecfn.config import Config
 from kubecfn.node.facts import Cluster
 
@@ -35,6 +36,7 @@ def _wanted(cluster: Cluster, config: Config) -> Iterator[tuple[str, list[Object
     addons = config.addons
     # In the controllers' own network two of a kind would want the same ports.
     replicas = min(2, config.controllers.count)
+    where = ON_WORKERS if addons.cni == "vpc-cni" and config.pools else ON_ANY_NODE
     yield "joining", joining.objects()
     if addons.kube_proxy != "none":
         yield "kube-proxy", kube_proxy.objects(cluster, addons.kube_proxy, own_pods=addons.cni != "vpc-cni")
@@ -42,10 +44,10 @@ def _wanted(cluster: Cluster, config: Config) -> Iterator[tuple[str, list[Object
         yield "flannel", flannel.objects(cluster, nftables=addons.kube_proxy == "nftables")
     if addons.cloud_controller:
         yield "cloud-controller", cloud_controller.objects(cluster)
-    yield "coredns", coredns.objects(cluster, addons.dns)
+    yield "coredns", coredns.objects(cluster, addons.dns, where)
     if addons.ebs_csi:
         yield "ebs-csi", ebs_csi.objects(cluster, replicas=replicas)
     if addons.cluster_autoscaler and config.pools:
         yield "cluster-autoscaler", autoscaler.objects(cluster, replicas=replicas)
     if addons.metrics_server:
-        yield "metrics-server", metrics_server.objects(cluster)
+        yield "metrics-server", metrics_server.objects(cluster, where)

@@ -22,8 +22,13 @@ _GROUP = "metrics.k8s.io"
 _VERSION = "v1beta1"
 
 
-def objects(cluster: Cluster) -> list[Object]:
-    """Return metrics-server and the API that it answers."""
+def objects(cluster: Cluster, where: tuple[Object, ...] = ON_ANY_NODE) -> list[Object]:
+    """Return metrics-server and the API that it answers.
+
+    Args:
+        cluster: whose.
+        where: taints of nodes that its pods tolerate.
+    """
     aggregated = {f"rbac.authorization.k8s.io/aggregate-to-{role}": "true" for role in ("view", "edit", "admin")}
     reads = [rights.rule("", "nodes/metrics", "get"), rights.rule("", "pods nodes", "get list watch")]
     subject = rights.account_subject(_NAME)
@@ -38,7 +43,7 @@ def objects(cluster: Cluster) -> list[Object]:
         rights.cluster_binding("metrics-server:system:auth-delegator", "system:auth-delegator", subject),
         rights.binding("metrics-server-auth-reader", reader, subject),
         service(_NAME, labels_of(_NAME), [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}]),
-        *deployment(_NAME, _pod(cluster)),
+        *deployment(_NAME, _pod(cluster, where)),
         {
             "apiVersion": "apiregistration.k8s.io/v1",
             "kind": "APIService",
@@ -67,7 +72,7 @@ def flags() -> list[str]:
     ]
 
 
-def _pod(cluster: Cluster) -> Object:
+def _pod(cluster: Cluster, where: tuple[Object, ...]) -> Object:
     made = container(
         _NAME,
         image(cluster, "metrics-server"),
@@ -79,4 +84,4 @@ def _pod(cluster: Cluster) -> Object:
         readinessProbe=probe("/readyz", _PORT, scheme="HTTPS", initialDelaySeconds=5),
         volumeMounts=[{"name": "certificates", "mountPath": _CERTIFICATES}],
     )
-    return pod(_NAME, [made], tolerations=list(ON_ANY_NODE), volumes=[{"name": "certificates", "emptyDir": {}}])
+    return pod(_NAME, [made], tolerations=list(where), volumes=[{"name": "certificates", "emptyDir": {}}])

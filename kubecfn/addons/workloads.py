@@ -19,6 +19,8 @@ ON_ANY_NODE: tuple[Object, ...] = (
     {"key": "CriticalAddonsOnly", "operator": "Exists"},
     {"key": CONTROL_PLANE, "effect": "NoSchedule"},
 )
+# A controller's security group lets nobody in who asks a pod there by an address of the VPC's.
+ON_WORKERS = ON_ANY_NODE[:1]
 ON_EVERY_NODE: tuple[Object, ...] = ({"operator": "Exists"},)
 NOBODY = 65532
 _LABEL = "app.kubernetes.io/name"

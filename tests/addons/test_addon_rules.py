@@ -239,6 +239,18 @@ def test_an_autoscaler_without_pools_is_not_there():
     assert "cluster-autoscaler" in pods(objects_of(max(RELEASES)))
 
 
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [({}, True), ({"cni": "vpc-cni"}, False), ({"cni": "vpc-cni", "pools": []}, True)],
+)
+def test_what_pods_ask_runs_where_they_can_reach_it(asked, there):
+    """A pod with an address of the VPC's cannot ask one on a controller, whose security group is closed to workers."""
+    made = pods(objects_of(max(RELEASES), **asked))
+    for name in ("coredns", "metrics-server"):
+        tolerated = {one["key"] for one in made[name]["tolerations"]}
+        assert ("node-role.kubernetes.io/control-plane" in tolerated) is there
+
+
 def test_what_lets_workers_join_comes_first():
     """A worker that boots beside the first controller waits for nothing but these."""
     objects = objects_of(max(RELEASES))
