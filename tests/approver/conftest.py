@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import itertools
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from kubecfn.kubernetes.client import KubernetesError
 from kubecfn.local.clock import ScaledClock
 from kubecfn.local.embedded import EmbeddedAws
 from kubecfn.local.fleet.machines import NoMachines
+from kubecfn.pki.keys import key_file
 from tests.kubernetes.clocks import Clock
 from tests.kubernetes.server import running
 
@@ -180,6 +182,11 @@ class Kubelets:
         (condition,) = conditions
         return condition and (condition["type"], condition["message"])
 
+    def certificate(self, name):
+        """Return the certificate that was issued for a request; None while there is none."""
+        issued = self.admin.get(f"{REQUESTS}/{name}")["status"].get("certificate")
+        return issued and x509.load_pem_x509_certificate(base64.b64decode(issued))
+
     def registered(self, worker, *, ready="True", renewed=0.0):
         """Let a node be there, as its kubelet keeps it; `renewed`: seconds since its lease was."""
         at = datetime.fromtimestamp(time.time() - renewed, UTC).isoformat(timespec="microseconds")
@@ -198,6 +205,28 @@ class Kubelets:
                 self.admin.delete(f"{path}/{worker.id}")
             except KubernetesError as error:
                 assert error.status == 404
+
+
+@pytest.fixture(scope="session")
+def signer(kubelets):
+    """The real controller that signs what is approved, and that Kubernetes itself would approve by."""
+    server = kubelets.server
+    key = server.folder / "ca.key"
+    key.write_bytes(key_file(server.authority.key).data)
+    flags = {
+        "kubeconfig": server.kubeconfig(server.folder / "signer.conf", "signer", "system:masters"),
+        "controllers": "certificatesigningrequest-signing-controller,certificatesigningrequest-approving-controller",
+        "cluster-signing-cert-file": server.ca,
+        "cluster-signing-key-file": key,
+        "leader-elect": "false",
+        "secure-port": "0",
+    }
+    command = [server.programs / "kube-controller-manager", *(f"--{name}={value}" for name, value in flags.items())]
+    with (server.folder / "signer.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=server.folder)
+    yield
+    process.kill()
+    process.wait()
 
 
 @pytest.fixture(scope="session")

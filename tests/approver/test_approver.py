@@ -175,6 +175,26 @@ def test_while_ec2_does_not_answer_nobody_is_answered(approver, kubelets, worker
     assert name in approver.round().answered
 
 
+def test_what_is_approved_is_issued_as_it_was_asked_for(approver, kubelets, workers, signer):
+    """By Kubernetes' own signer, with the very names; and its own approver says nothing to what we denied or left."""
+    me, other = workers
+    first = kubelets.asks(kubelets.session(me.id), pem(me.common_name))
+    serving = kubelets.serves(me, names=[me.id], addresses=[me.address])
+    denied = kubelets.serves(me, names=[other.id])
+    approver.round()
+    late = kubelets.asks(kubelets.session(me.id), pem(me.common_name))
+    end = time.monotonic() + 20
+    while not all(issued := [kubelets.certificate(name) for name in (first, serving)]):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert [one.subject.rfc4514_string() for one in issued] == [f"CN={me.common_name},O=system:nodes"] * 2
+    names = issued[1].extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == [me.id]
+    assert [str(one) for one in names.get_values_for_type(x509.IPAddress)] == [me.address]
+    assert kubelets.certificate(denied) is None
+    assert kubelets.answer(late) is None
+
+
 def test_each_decision_is_said_with_its_reason(approver, kubelets, workers, capsys):
     """The node's journal is what a person reads who wants to know why a worker does not come."""
     me, other = workers
