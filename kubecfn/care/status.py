@@ -10,6 +10,7 @@ from typing import Any
 from kubecfn.care.alarms import Raised, raised
 from kubecfn.care.ask import Function, SilentError, function
 from kubecfn.care.bucket import choices, reading, store
+from kubecfn.care.ending import Ending, first_ending
 from kubecfn.care.report import Report, backup_line, epoch_line, epoch_of, parse
 from kubecfn.care.trouble import Trouble, waiting
 from kubecfn.care.where import Where, controllers, where
@@ -32,7 +33,8 @@ class EtcdStatus:
         epoch, backup: as in a report, read from the bucket when there is no report; None when that failed too.
         waiting: controllers that wait for a person, with the reason.
         alarms: CloudWatch alarms of the cluster that are raised.
-        unread: what of these two could not be learned and why, as sentences.
+        ending: how long the first of the certificates lasts.
+        unread: what of these three could not be learned and why, as sentences.
         now: when that was.
     """
 
@@ -43,6 +45,7 @@ class EtcdStatus:
     backup: Mapping[str, Any] | None = None
     waiting: tuple[Trouble, ...] | None = None
     alarms: tuple[Raised, ...] | None = None
+    ending: Ending | None = None
     unread: tuple[str, ...] = ()
     now: datetime = _NEVER
 
@@ -53,7 +56,8 @@ class EtcdStatus:
             f"{one.who} WAITS FOR A PERSON, {one.what}, since {since(one.at, self.now)}: {one.reason}"
             for one in self.waiting or ()
         ]
-        return (*self._etcd_lines, *waits, *(one.line(self.now) for one in self.alarms or ()), *self.unread)
+        ends = [self.ending.line] if self.ending else []
+        return (*self._etcd_lines, *ends, *waits, *(one.line(self.now) for one in self.alarms or ()), *self.unread)
 
     @property
     def _etcd_lines(self) -> tuple[str, ...]:
@@ -71,8 +75,15 @@ class EtcdStatus:
         return [one.cells for one in self.report.members] if self.report else []
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data; ``members``, ``waiting`` and ``raised`` are null, never empty, when nobody could say."""
-        beside = {"waiting": _listed(self.waiting), "raised": _listed(self.alarms)}
+        """Return it as plain data; ``members``, ``waiting`` and ``raised`` are null, never empty, when nobody could say.
+
+        ``certificate_days_left`` is null when no controller told it lately, too.
+        """
+        beside = {
+            "waiting": _listed(self.waiting),
+            "raised": _listed(self.alarms),
+            "certificate_days_left": self.ending.days if self.ending else None,
+        }
         if self.report:
             return {"answered": True, "silence": "", **self.told, **beside}
         return {
@@ -110,9 +121,10 @@ def _listed(found: Sequence[Trouble | Raised] | None) -> list[dict[str, Any]] | 
 
 
 def _beside(aws: Aws, places: Where, found: EtcdStatus, now: datetime) -> EtcdStatus:
-    """Return the same with the controllers that wait for a person, and the alarms that are raised."""
+    """Return the same with the controllers that wait for a person, the alarms that are raised, and what ends first."""
     waits: tuple[Trouble, ...] | None = None
     alarms: tuple[Raised, ...] | None = None
+    ending: Ending | None = None
     unread = []
     try:
         group = controllers(aws, places) if places.group else ()
@@ -124,7 +136,11 @@ def _beside(aws: Aws, places: Where, found: EtcdStatus, now: datetime) -> EtcdSt
         alarms = raised(aws, places.alarms)
     except KubecfnError as error:
         unread.append(f"Whether an alarm is raised cannot be said: {error}")
-    return replace(found, waiting=waits, alarms=alarms, unread=tuple(unread), now=now)
+    try:
+        ending = first_ending(aws, places.cluster, now)
+    except KubecfnError as error:
+        unread.append(f"How long certificates last cannot be said: {error}")
+    return replace(found, waiting=waits, alarms=alarms, ending=ending, unread=tuple(unread), now=now)
 
 
 def of(told: Mapping[str, Any]) -> EtcdStatus:

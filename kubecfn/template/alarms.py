@@ -1,4 +1,4 @@
-"""What CloudWatch watches when nobody looks: how old the newest backup is, and functions that fail again and again."""
+"""What CloudWatch watches when nobody looks: how old the newest backup is, functions that fail, certificates that end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from kubecfn.config.types import seconds
 from kubecfn.template.parameters import LOGS, add_parameter
 
 NAMESPACE = "kubecfn"
-_PERIOD = 300
+# What each controller's agent tells every hour: how many days its certificate lasts that ends first.
+CERTIFICATES = "CertificateDaysLeft"
+# Controllers' are renewed in the last quarter of a year, kubelets' with a tenth of it left: what is below was not renewed.
+CERTIFICATES_DAYS = 30
+_PERIOD, _HOUR = 300, 3600
 # The function that publishes comes every five minutes.
 _SCHEDULE = 300
 _LEAST = 900
@@ -46,7 +50,23 @@ def add_alarms(template: Template, config: Config, functions: Sequence[str], rea
             # Schedules drift: a period without a run is none yet.
             DatapointsToAlarm=2,
             DependsOn=list(ready),
-            **_when(told),
+            **_when("GreaterThanThreshold", told),
+        )
+    )
+    template.add_resource(
+        cloudwatch.Alarm(
+            "CertificateEndsSoon",
+            AlarmDescription="A controller's certificate, or an authority, ends soon and was not renewed: kubecfn why",
+            Namespace=NAMESPACE,
+            MetricName=CERTIFICATES,
+            Dimensions=[cloudwatch.MetricDimension(Name="Cluster", Value=config.name)],
+            Statistic="Minimum",
+            Threshold=CERTIFICATES_DAYS,
+            # Nothing is told before the first API server is ready, and nobody's certificate ends meanwhile.
+            TreatMissingData="notBreaching",
+            # One controller's hour is enough: its metric comes once in it, or a minute after.
+            DatapointsToAlarm=1,
+            **_when("LessThanThreshold", told, period=_HOUR),
         )
     )
     for function in functions:
@@ -60,14 +80,14 @@ def add_alarms(template: Template, config: Config, functions: Sequence[str], rea
                 Statistic="Sum",
                 Threshold=0,
                 TreatMissingData="notBreaching",
-                **_when(told),
+                **_when("GreaterThanThreshold", told),
             )
         )
 
 
-def _when(told: Sequence[Ref]) -> dict[str, object]:
+def _when(compared: str, told: Sequence[Ref], *, period: int = _PERIOD) -> dict[str, object]:
     actions = {"AlarmActions": list(told), "OKActions": list(told)} if told else {}
-    return {"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 3, "Period": _PERIOD, **actions}
+    return {"ComparisonOperator": compared, "EvaluationPeriods": 3, "Period": period, **actions}
 
 
 def _topic(template: Template, topic: str) -> Ref:

@@ -1,4 +1,4 @@
-"""What CloudWatch watches: that backups stay young, and that functions do not fail again and again."""
+"""What CloudWatch watches: that backups stay young, that functions do not fail, that certificates do not end."""
 
 from __future__ import annotations
 
@@ -64,6 +64,15 @@ def test_functions_that_fail_three_periods_long_are_an_alarm(minimal):
         assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("Errors", "Sum", 0)
         assert (alarm["TreatMissingData"], alarm["EvaluationPeriods"]) == ("notBreaching", 3)
         assert "DatapointsToAlarm" not in alarm
+
+
+def test_silence_about_certificates_is_no_alarm(minimal):
+    """A cluster that is only being made has told nothing yet; that it is silent is BackupTooOld's to say."""
+    alarm = alarms(minimal)["CertificateEndsSoon"]
+
+    assert (alarm["TreatMissingData"], alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == ("notBreaching", 1, 3)
+    # CloudWatch API reference, PutMetricAlarm: not more than a day is looked at.
+    assert alarm["EvaluationPeriods"] * alarm["Period"] <= 86400
 
 
 def test_alarms_tell_the_topic_that_is_configured_and_nobody_without_one(make, minimal):
