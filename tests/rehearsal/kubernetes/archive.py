@@ -43,7 +43,7 @@ class Container:
     @property
     def recipe(self) -> str:
         """What it is made of, as text: another text is another image."""
-        made = (f"{path}={file}:{file.stat().st_mtime_ns}" for path, file in sorted(self.files.items()))
+        made = (f"{path}:{file.stat().st_mtime_ns}" for path, file in sorted(self.files.items()))
         return f"{self.name} {self.entrypoint} {self.user} {sorted(self.links.items())} {' '.join(made)}"
 
 
