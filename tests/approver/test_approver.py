@@ -266,7 +266,8 @@ def test_a_request_is_answered_when_it_comes(runs, kubelets, workers):
     time.sleep(0.1)
     for _ in range(3):
         name = kubelets.asks(kubelets.session(me.id), pem(me.common_name))
-        assert answered(kubelets, name, within=1.0)[0] == "Approved"
+        # A look at everything would take longer; a loaded machine may take more than the second of a real one.
+        assert answered(kubelets, name, within=4.0)[0] == "Approved"
 
 
 def test_the_api_server_may_go_away(runs, kubelets, workers, capsys):
@@ -279,7 +280,7 @@ def test_the_api_server_may_go_away(runs, kubelets, workers, capsys):
     kubelets.server.start()
     kubelets.server.ready()
     name = kubelets.asks(kubelets.session(me.id), pem(me.common_name))
-    assert answered(kubelets, name, within=3.0)[0] == "Approved"
+    assert answered(kubelets, name, within=8.0)[0] == "Approved"
     assert capsys.readouterr().out.count("no-requests") >= 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import select
 import socket
 import ssl
@@ -140,17 +141,35 @@ def test_a_thread_keeps_its_connection(cluster):
     client.close()
 
 
-def test_a_server_that_comes_back_is_found_again(cluster):
-    """Its end breaks what was kept open; who asks later gets an answer, and meanwhile an error."""
-    assert cluster.admin.get("/version")
-    cluster.stop()
-    assert not cluster.admin.ready()
-    with pytest.raises(KubernetesError) as refused:
-        cluster.admin.get("/version")
-    assert (refused.value.status, refused.value.reason) == (0, "Unreachable")
-    cluster.start()
-    cluster.ready()
-    assert cluster.admin.get("/version")
+def test_a_server_that_is_away_is_told_by_its_address(cluster):
+    """Nothing was sent, so whoever asked may ask again."""
+    with socket.create_server((cluster.address, 0)) as closed:
+        port = closed.getsockname()[1]
+    client = Client(f"https://{cluster.address}:{port}", ssl.create_default_context())
+    assert not client.ready()
+    with pytest.raises(
+        KubernetesError, match=rf"{cluster.address}:{port} cannot be reached: Connection refused"
+    ) as away:
+        client.get("/version")
+    assert (away.value.status, away.value.reason) == (0, "Unreachable")
+
+
+def test_a_renewed_certificate_counts_from_the_next_connection(cluster, tmp_path):
+    """Nobody restarts an agent once a year; the file is read again when it has changed, and only then."""
+    path = cluster.kubeconfig(tmp_path / "a.conf", "first", "system:masters")
+    client = Client.from_kubeconfig(path)
+    review = ("/apis/authentication.k8s.io/v1/selfsubjectreviews", {"kind": "SelfSubjectReview"})
+
+    def who():
+        return client.create(*review)["status"]["userInfo"]["username"]
+
+    assert who() == "first"
+    cluster.kubeconfig(path, "second", "system:masters")
+    os.utime(path, (time.time() + 1, time.time() + 1))
+    assert who() == "first"
+    client.close()
+    assert who() == "second"
+    client.close()
 
 
 @dataclass(frozen=True)

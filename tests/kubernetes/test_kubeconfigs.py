@@ -7,7 +7,6 @@ import json
 import os
 import ssl
 import subprocess
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -202,24 +201,6 @@ def test_a_key_lies_nowhere_afterwards(tmp_path, monkeypatch):
     with pytest.raises(KubernetesError):
         kubeconfig.read(tmp_path / "bad").context()
     assert [(path.exists(), mode) for path, mode in seen] == [(False, 0o600)] * 2
-
-
-def test_a_renewed_certificate_counts_from_the_next_connection(cluster, tmp_path):
-    """Nobody restarts an agent once a year; the file is read again when it has changed, and only then."""
-    path = cluster.kubeconfig(tmp_path / "a.conf", "first", "system:masters")
-    client = Client.from_kubeconfig(path)
-    review = ("/apis/authentication.k8s.io/v1/selfsubjectreviews", {"kind": "SelfSubjectReview"})
-
-    def who():
-        return client.create(*review)["status"]["userInfo"]["username"]
-
-    assert who() == "first"
-    cluster.kubeconfig(path, "second", "system:masters")
-    os.utime(path, (time.time() + 1, time.time() + 1))
-    assert who() == "first"
-    client.close()
-    assert who() == "second"
-    client.close()
 
 
 PLAIN = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 ._/@+=-]{0,20}[A-Za-z0-9=]", fullmatch=True)
