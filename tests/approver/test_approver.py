@@ -271,7 +271,7 @@ def test_a_request_is_answered_when_it_comes(runs, kubelets, workers):
 
 
 def test_the_api_server_may_go_away(runs, kubelets, workers, capsys):
-    """It is said once, and requests are answered again when it is back."""
+    """That is said, and requests are answered again when it is back."""
     me = workers[0]
     kubelets.server.stop()
     with pytest.raises(KubernetesError):
