@@ -129,6 +129,8 @@ def warm(unpacked):
     def start(name, session):
         old = started.get(name)
         if old is None or old.process.poll() is not None:
+            if old:
+                old.close()
             started[name] = Environment(unpacked[name], name, session)
         return started[name]
 

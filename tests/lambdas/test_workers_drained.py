@@ -70,7 +70,7 @@ def settings(account, cluster):
 def run(settings, session, warm):
     """Hand one event to the function; return how it ended and what it logged. Its time runs fast."""
 
-    def run(event=None, *, seconds=150, pace=40, **others):
+    def run(event=None, *, seconds=400, pace=20, **others):
         environment = warm("worker_lifecycle", session)
         environment.send(event or {}, {**settings, **others}, seconds=seconds, pace=pace)
         said = environment.lines()
@@ -125,7 +125,7 @@ def test_a_budget_is_respected_until_another_pod_is_ready(cluster, pools, run, a
     cluster.budget(space)
     pools.states = {node: WAITS}
 
-    first, said = run(leaves(node), seconds=60)
+    first, said = run(leaves(node), seconds=30, pace=10)
     cordoned = cluster.admin.get(f"/api/v1/nodes/{node}")["spec"].get("unschedulable")
     still, beats = cluster.pods(node), list(pools.beats)
     cluster.pod(space, "two", other)
@@ -169,8 +169,8 @@ def test_who_waits_for_a_budget_is_told_after_a_minute(cluster, pools, run, acco
     cluster.budget(space)
     pools.states = {node: WAITS}
 
-    outcome, _ = run({}, seconds=60)
-    run({}, seconds=60)
+    outcome, _ = run({}, seconds=30, pace=10)
+    run({}, seconds=30, pace=10)
 
     assert outcome == 'result {"answered": 0, "late": 0, "waiting": 1}'
     [trouble] = cried(account, node)
@@ -213,7 +213,7 @@ def test_a_speaking_kubelet_is_waited_for_as_long(cluster, pools, run):
     cluster.pod(space, "one", slow)
     pools.states = {slow: WAITS}
 
-    outcome, _ = run(leaves(slow), seconds=60)
+    outcome, _ = run(leaves(slow), seconds=30, pace=10)
 
     assert (outcome, pools.told) == ('result {"answered": 0, "late": 0, "waiting": 1}', [])
     cluster.alive.add(slow)
@@ -269,7 +269,7 @@ def test_an_api_server_that_cannot_be_asked_is_waited_for_and_then_told(cluster,
     node = cluster.node()
     pools.states = {node: WAITS}
 
-    waits, said = run(leaves(node), seconds=40, **wrong)
+    waits, said = run(leaves(node), seconds=30, pace=10, **wrong)
     goes, _ = run(leaves(node), **wrong, BUDGET="0")
 
     assert waits == 'result {"answered": 0, "late": 0, "waiting": 1}'
@@ -285,7 +285,7 @@ def test_another_clusters_authority_is_not_trusted(cluster, pools, run, account)
     node = cluster.node()
     pools.states = {node: WAITS}
 
-    outcome, said = run({}, seconds=40, KUBERNETES_CA_KEY=authority(account[0], cluster.server._etcd.trust.ca))
+    outcome, said = run({}, seconds=30, pace=10, KUBERNETES_CA_KEY=authority(account[0], cluster.server._etcd.trust.ca))
 
     assert outcome == 'result {"answered": 0, "late": 0, "waiting": 1}'
     assert "its certificate is not trusted" in said[0]["reason"]
