@@ -271,11 +271,31 @@ def test_who_stops_watching_stops_nothing(cloud, run, baked, monkeypatch):
     assert (code, "Image Builder goes on without us" in err) == (1, True), err
     assert "kubecfn image --config small.yaml" in err
 
-    begun = [one.call.params["imagePipelineArn"] for one in cloud.recorder.by("StartImagePipelineExecution")]
+    outputs, client = baked["stack"]["stack"]["outputs"], cloud.client("imagebuilder")
+    begun = {
+        client.list_image_pipeline_images(imagePipelineArn=outputs[name])["imageSummaryList"][0]["arn"]
+        for name in ("PipelineX86", "PipelineArm64")
+    }
+    cloud.recorder.clear()
     code, out, err = run("image", "--config", "small.yaml", "--yes", "--output", "json")
     assert code == 0, err
-    assert len(cloud.recorder.by("StartImagePipelineExecution")) == len(begun)
+    assert not cloud.recorder.by("StartImagePipelineExecution")
+    assert {one["build"] for one in json.loads(out)["images"]} == begun
     assert {one["architecture"]: one["ami"] for one in json.loads(out)["images"]} == parameters(cloud)
+
+
+def test_an_image_of_someone_elses_is_not_taken_for_ours(cloud, run, baked):
+    """When the parameter names what this recipe did not make, this recipe's image is baked."""
+    amazons = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    foreign = cloud.client("ssm").get_parameter(Name=amazons)["Parameter"]["Value"]
+    cloud.client("ssm").put_parameter(Name=PATHS["x86_64"], Value=foreign, Overwrite=True)
+    before = parameters(cloud)
+    code, _, err = run("image", "--config", "small.yaml", "--yes")
+
+    assert code == 0, err
+    after = parameters(cloud)
+    assert after["x86_64"] != foreign
+    assert after["arm64"] == before["arm64"]
 
 
 def test_the_printed_template_is_the_stacks(cloud, run, baked):

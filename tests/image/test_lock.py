@@ -155,6 +155,20 @@ def test_a_registry_without_the_image_ends_it(world):
         made(world)
 
 
+@pytest.mark.parametrize("digest", [None, "sha256:short"])
+def test_a_registry_that_says_no_digest_ends_it(world, digest):
+    """An answer without the image's digest locks nothing."""
+    path = "/registry/registry.k8s.io/v2/pause/manifests/3.10.2"
+    kept = world.digests.pop(path)
+    if digest:
+        world.digests[path] = digest
+    try:
+        with pytest.raises(KubecfnError, match=r"without the digest of registry\.k8s\.io/pause:3\.10\.2"):
+            made(world)
+    finally:
+        world.digests[path] = kept
+
+
 def test_what_passes_is_tried_again(world):
     """A publisher's passing failure costs a wait; only one that lasts is told."""
     path = path_of(world, "runc")
