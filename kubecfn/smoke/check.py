@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from kubecfn.smoke.subject import Subject
 
 COLUMNS = ("what", "", "found")
 _MOST = 6
+_PAUSE = 5.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,28 @@ def run(subject: Subject, checks: Mapping[str, Check], report: Callable[[Result]
         report(result)
         results.append(result)
     return Report(subject.config.name, tuple(results))
+
+
+def until_well(
+    look: Callable[[], Report],
+    seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Report:
+    """Look again until all is well, for so many seconds at most; return the last report.
+
+    Args:
+        look: does every check anew.
+        seconds: 0 looks once.
+        sleep: waits.
+        monotonic: seconds that never jump.
+    """
+    end = monotonic() + seconds
+    while True:
+        report = look()
+        if report.ok or monotonic() >= end:
+            return report
+        sleep(_PAUSE)
 
 
 def _one(subject: Subject, name: str, check: Check) -> Result:

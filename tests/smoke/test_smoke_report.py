@@ -11,7 +11,7 @@ from kubecfn.cli import cli
 from kubecfn.errors import FileError, KubecfnError
 from kubecfn.kubernetes.client import KubernetesError
 from kubecfn.smoke import reach
-from kubecfn.smoke.check import Report, Result, found, run
+from kubecfn.smoke.check import Report, Result, found, run, until_well
 from kubecfn.smoke.checks import checks
 from tests.smoke.machines import CONFIG, subject
 
@@ -89,3 +89,19 @@ def test_a_file_that_is_no_kubeconfig_is_refused_with_the_remedy(tmp_path, text)
     with pytest.raises(FileError, match="cannot be used as a kubeconfig") as refused:
         reach.administrator(path)
     assert refused.value.remedy
+
+
+def test_it_is_looked_again_until_all_is_well_or_the_time_is_over():
+    """A cluster that has only just come needs a moment; without patience one look is all."""
+    bad, good = (Report("x", (Result("a", ok=ok, words="x"),)) for ok in (False, True))
+    now, looks = [0.0], iter((bad, bad, good))
+
+    def sleep(seconds):
+        now[0] += seconds
+
+    assert until_well(lambda: next(looks), 60, sleep, lambda: now[0]) is good
+    assert now == [10.0]
+    assert until_well(lambda: bad, 12, sleep, lambda: now[0]) is bad
+    assert now == [25.0]
+    assert until_well(lambda: bad, 0, sleep, lambda: now[0]) is bad
+    assert now == [25.0]
