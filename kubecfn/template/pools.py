@@ -193,6 +193,7 @@ def _autoscaler_tags(config: Config, pool: Pool) -> dict[str, str]:
     template = "k8s.io/cluster-autoscaler/node-template"
     return (
         {"k8s.io/cluster-autoscaler/enabled": "true", f"k8s.io/cluster-autoscaler/{config.name}": "owned"}
-        | {f"{template}/label/{key}": value for key, value in pool.labels.items()}
+        | {f"{template}/label/{key}": value for key, value in {POOL_LABEL: pool.name, **pool.labels}.items()}
         | {f"{template}/taint/{taint.key}": f"{taint.value}:{taint.effect}" for taint in pool.taints}
+        | {f"{template}/resources/ephemeral-storage": f"{pool.volume.size}Gi"}
     )

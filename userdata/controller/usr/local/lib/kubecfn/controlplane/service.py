@@ -129,9 +129,10 @@ class ControlPlane:
         if not self._client.ready():
             why = "the API server of this controller does not answer /readyz"
             return Done("wait", why, missing=why)
+        # Before the configuration: one that is refused must not keep nodes of this cluster from their certificates.
+        self._guard(self._client)
         assert self._configuration
         told = self._configuration.ensure()
-        self._guard(self._client)
         return Done("serve", f"the API server is ready; the configuration: {told}", settled=True)
 
     def _prepare(self) -> None:
