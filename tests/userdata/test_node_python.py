@@ -1,13 +1,15 @@
 import ast
 import configparser
+import io
 import os
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
-import kubecfn.etcd
 from kubecfn.artifacts import data_root
+from kubecfn.artifacts.build import NODE_LIBRARY, NodeFacts, controller_bundle, worker_bundle
 from kubecfn.artifacts.build import ON_NODES as ON_NODES_TOO
 from kubecfn.artifacts.sources import PACKAGE
 
@@ -23,8 +25,6 @@ ON_NODES = [
 ]
 # Amazon Linux 2023 User Guide, "Python in AL2023": /usr/bin/python3 is 3.9 and stays so.
 NODES_PYTHON = (3, 9)
-# The packages of a controller, each in a folder of its own.
-IMPORTED = ("agent", "member", "kubecfn.etcd")
 
 
 def name_of(file):
@@ -54,34 +54,75 @@ def python39():
     return next((file for file in found if file.exists()), None)
 
 
-@pytest.mark.skipif(python39() is None, reason="this machine has no Python 3.9")
-def test_what_runs_on_nodes_is_imported_by_a_real_python_39(tmp_path):
-    """Annotations and standard library calls are 3.9's too; boto3 is a stand-in here, for its syntax is not ours."""
-    (tmp_path / "botocore").mkdir()
-    (tmp_path / "boto3.py").write_text("")
-    (tmp_path / "botocore/__init__.py").write_text("")
-    (tmp_path / "botocore/config.py").write_text("class Config:\n    def __init__(self, **_): pass\n")
-    (tmp_path / "botocore/exceptions.py").write_text(
-        "class BotoCoreError(Exception): pass\nclass ClientError(Exception): pass\n"
-    )
-    libraries = [data_root("userdata") / part / "usr/local/lib/kubecfn" for part in ("common", "controller")]
-    package = Path(kubecfn.etcd.__file__).parents[2]
-    homes = [libraries[0] / "agent", libraries[1] / "member", package / "kubecfn/etcd"]
-    modules = [
-        f"{name}.{file.stem}"
-        for home, name in zip(homes, IMPORTED, strict=True)
-        for file in sorted(home.glob("[!_]*.py"))
-    ]
-    assert {"agent.main", "member.hands", "kubecfn.etcd.quorum"} <= set(modules)
-    program = (
-        f"import sys; sys.path[:0] = {[str(tmp_path), *map(str, libraries), str(package)]!r}\n"
-        f"import importlib; [importlib.import_module(name) for name in {modules!r}]\n"
-        "raise SystemExit(sys.modules['agent.main'].main(['what']))"
-    )
+# What an import leaves in the way of Python 3.9 is found only where all is imported: nothing on a node is left out.
+IMPORTING = """
+import importlib, pathlib, sys
+library = pathlib.Path(sys.argv[1])
+files = [file for file in library.rglob("*.py") if file.name != "__init__.py"]
+names = [".".join(file.relative_to(library).with_suffix("").parts) for file in files]
+for name in names:
+    importlib.import_module(name)
+print(*sorted(names))
+raise SystemExit(sys.modules["agent.main"].main(["what"]))
+"""
 
-    done = subprocess.run([python39(), "-B", "-I", "-c", program], capture_output=True, text=True, check=False)
+
+@pytest.fixture
+def stand_ins(tmp_path):
+    """A folder with what stands in for boto3, whose syntax is not ours to test."""
+    folder = tmp_path / "stand-ins"
+    (folder / "botocore").mkdir(parents=True)
+    (folder / "boto3.py").write_text("")
+    (folder / "botocore/__init__.py").write_text("")
+    for name, text in {
+        "auth": "class SigV4QueryAuth: pass\n",
+        "awsrequest": "class AWSRequest: pass\n",
+        "config": "class Config:\n    def __init__(self, **_): pass\n",
+        "exceptions": "class BotoCoreError(Exception): pass\nclass ClientError(Exception): pass\n",
+    }.items():
+        (folder / f"botocore/{name}.py").write_text(text)
+    return folder
+
+
+@pytest.mark.skipif(python39() is None, reason="this machine has no Python 3.9")
+@pytest.mark.parametrize(
+    ("bundle", "its_own"),
+    [
+        (controller_bundle, {"member.hands", "controlplane.beside", "controlplane.renewal", "approver.approver"}),
+        (worker_bundle, {"worker.service"}),
+    ],
+    ids=["controller", "worker"],
+)
+def test_all_of_a_bundles_code_is_imported_by_a_real_python_39(tmp_path, stand_ins, bundle, its_own):
+    """From the bundle itself: annotations and library calls are 3.9's, and no module wants one that stays at home."""
+    made = bundle(NodeFacts("payments", "payments.example.com", "1.36.3", "3.6.5", 300), {})
+    with tarfile.open(fileobj=io.BytesIO(made.data)) as packed:
+        packed.extractall(tmp_path / "root", filter="data")
+    library = tmp_path / "root" / NODE_LIBRARY
+    program = f"import sys; sys.path[:0] = {[str(stand_ins), str(library)]!r}\n{IMPORTING}"
+
+    command = [python39(), "-B", "-I", "-c", program, str(library)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (2, "usage: kubecfn-agent run | start JSON POOL\n")
+    common = {"agent.main", "kubeadm.run", "kubecfn.etcd.quorum", "kubecfn.kubernetes.client", "kubecfn.node.here"}
+    assert common | its_own <= set(done.stdout.split())
+
+
+@pytest.mark.skipif(python39() is None, reason="this machine has no Python 3.9")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from dataclasses import dataclass\n@dataclass(slots=True)\nclass A: pass",
+        "from enum import StrEnum",
+        "int | None",
+    ],
+)
+def test_what_39_cannot_do_would_be_noticed(line):
+    """The twin: all of this is good syntax, and ends only when it is imported."""
+    ast.parse(line, feature_version=NODES_PYTHON)
+
+    assert subprocess.run([python39(), "-I", "-c", line], capture_output=True, check=False).returncode == 1
 
 
 def test_every_ordering_line_of_a_unit_has_its_reason():
