@@ -75,10 +75,14 @@ class Balancer:
     Args:
         address: where it listens; port 0 takes a free one.
         rules: of its targets.
+
+    Attributes:
+        history: when, on `time.monotonic`, which target became what.
     """
 
     def __init__(self, address: Address, rules: Rules) -> None:
         self._rules = rules
+        self.history: list[tuple[float, str, State]] = []
         self._targets: dict[str, _Target] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -95,7 +99,8 @@ class Balancer:
                 self._targets[name] = _Target(registered[name])
             for name, target in self._targets.items():
                 if name not in registered and target.state is not State.DRAINING:
-                    target.state, target.left = State.DRAINING, time.monotonic()
+                    self._become(name, target, State.DRAINING)
+                    target.left = time.monotonic()
         for name in new:
             threading.Thread(target=self._look_after, args=(name, self._targets[name]), daemon=True).start()
 
@@ -156,12 +161,17 @@ class Balancer:
             target.good, target.bad = (target.good + 1, 0) if good else (0, target.bad + 1)
             before = target.state
             if target.good >= self._rules.healthy:
-                target.state = State.HEALTHY
+                self._become(name, target, State.HEALTHY)
             elif target.bad >= self._rules.unhealthy:
-                target.state = State.UNHEALTHY
+                self._become(name, target, State.UNHEALTHY)
             fell = before is State.HEALTHY and target.state is State.UNHEALTHY
         if fell and self._flows:
             self._flows.cut(name)
+
+    def _become(self, name: str, target: _Target, state: State) -> None:
+        if target.state is not state:
+            target.state = state
+            self.history.append((time.monotonic(), name, state))
 
     def _drain(self, name: str, target: _Target) -> None:
         self._over.wait(max(0.0, target.left + self._rules.drain - time.monotonic()))
