@@ -170,8 +170,8 @@ def _sign(folder):
     (folder / "SHA256SUMS").write_text("".join(lines))
 
 
-def install(folder, root):
-    return run("sh", IMAGE / "install", folder, root)
+def install(folder, *roots):
+    return run("sh", IMAGE / "install", folder, *roots)
 
 
 def test_a_root_is_made_a_nodes(folder, root):
@@ -221,6 +221,19 @@ def test_what_the_system_has_need_not_be_brought(folder, root):
     (root / "usr/sbin").mkdir()
     (root / "usr/sbin/runc").touch()
     assert install(folder, root)[0] == 0
+
+
+def test_a_layer_counts_what_it_is_laid_upon(folder, root, tmp_path):
+    """On a layer the programs and the Python of the file system beneath count, and nothing is written there."""
+    (folder / "bin/runc").unlink()
+    (root / "usr/bin/runc").touch()
+    (tmp_path / "layer").mkdir()
+    before = sorted(root.rglob("*"))
+    assert install(folder, tmp_path / "layer")[0] == 1
+    assert install(folder, tmp_path / "layer", root) == (0, "")
+
+    assert (tmp_path / "layer/usr/local/lib/python3.9/site-packages/boto3").is_dir()
+    assert sorted(root.rglob("*")) == before
 
 
 @pytest.mark.parametrize("path", ["bin/kubelet", "python/boto3/__init__.py"])
@@ -273,12 +286,18 @@ def test_an_image_that_cannot_be_imported_ends_it(folder, root, program, text, s
     assert (code, says in said) == (1, True), said
 
 
+@pytest.mark.parametrize("arguments", [["/", "/nowhere"], ["/", "/", "/nowhere"]])
+def test_a_root_that_is_not_there_is_said(arguments):
+    """A root or a base that is no folder is named, and nothing is made of it."""
+    assert run("sh", IMAGE / "install", *arguments) == (1, "install: /nowhere is no folder\n")
+
+
 @pytest.mark.parametrize("arguments", [[], ["/nowhere"]])
 def test_without_a_folder_it_says_how_it_is_called(arguments):
     """Wrong use ends in one sentence."""
     code, said = run("sh", IMAGE / "install", *arguments)
 
-    assert (code, said.startswith("install: usage: install FOLDER [ROOT]")) == (1, True)
+    assert (code, said.startswith("install: usage: install FOLDER [ROOT [BASE]]")) == (1, True)
 
 
 def test_an_archive_is_laid_in_memory_only(tmp_path):
