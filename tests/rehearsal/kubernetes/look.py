@@ -37,8 +37,10 @@ class Look:
         return list(self.client.list("/api/v1/pods"))
 
     def not_ready(self) -> list[str]:
-        """Return what pods are not ready, each with why."""
-        return [_told(pod) for pod in self.pods() if not is_true(pod, "Ready")]
+        """Return what pods are not ready, each with why; those of nodes that are no more wait for their collection only."""
+        nodes = {"", *self.nodes()}
+        alive = (pod for pod in self.pods() if pod["spec"].get("nodeName", "") in nodes)
+        return [_told(pod) for pod in alive if not is_true(pod, "Ready")]
 
     def where(self, label: str) -> dict[str, str]:
         """Return the nodes of the ready pods with a label, by pod."""
