@@ -92,7 +92,7 @@ class KubernetesLife:
         self.look.client.create(_DEPLOYMENTS, {"metadata": {"name": "answer"}, "spec": spec})
         ports = [{"port": 80, "targetPort": 8080}]
         self.look.client.create(_SERVICES, {"metadata": {"name": "answer"}, "spec": {"selector": _WEB, "ports": ports}})
-        until(lambda: len(self._answering()) == 2, lambda: str(self.look.not_ready()), 60)
+        until(asked(lambda: len(self._answering()) == 2), lambda: str(self.look.not_ready()), 60)
         ready = time.monotonic() - began
         return f"two pods ready after {ready:.1f} s; {self.answered()}"
 
@@ -139,14 +139,14 @@ class KubernetesLife:
         self.cluster.cloud.client("autoscaling").terminate_instance_in_auto_scaling_group(
             InstanceId=victim, ShouldDecrementDesiredCapacity=False
         )
-        until(lambda: not moved & set(self._answering()), lambda: f"{moved} are on {victim}", _PATIENCE)
+        until(asked(lambda: not moved & set(self._answering())), lambda: f"{moved} are on {victim}", _PATIENCE)
         evicted = time.monotonic() - began
         running = victim in self.cluster.machines.alive
         until(lambda: victim not in self.cluster.machines.alive, lambda: f"{victim} is on", _PATIENCE)
         self._whole()
         if not running:
             raise DidNotHappenError(f"{victim} was off before its pods had left it")
-        until(lambda: victim not in self.look.nodes(), lambda: f"{victim} is a node", _PATIENCE)
+        until(asked(lambda: victim not in self.look.nodes()), lambda: f"{victim} is a node", _PATIENCE)
         return f"its pod left {victim} after {evicted:.1f} s, before it was switched off; {self.answered()}"
 
     def lose_all(self) -> str:
@@ -171,7 +171,7 @@ class KubernetesLife:
         self._relisted(version)
         # Controllers and kubelets that had not listed anew would do nothing about it.
         client.patch(f"{_DEPLOYMENTS}/answer", {"spec": {"replicas": 3}})
-        until(lambda: len(self._answering()) == 3, lambda: str(self.look.not_ready()), 60)
+        until(asked(lambda: len(self._answering()) == 3), lambda: str(self.look.not_ready()), 60)
         return f"API after {serving:.1f} s, all nodes and pods after {whole:.1f} s; {len(there)} objects are there; {self.answered()}"
 
     # how
@@ -180,16 +180,11 @@ class KubernetesLife:
         """Wait until every instance in service is a ready node, nothing else is a node, and every pod is ready."""
 
         def is_whole() -> bool:
-            try:
-                wanted = set(self._instances(controllers=True)) | set(self._instances(controllers=False))
-                right = (
-                    len(wanted) == self.size + self.workers and set(self.look.nodes()) == wanted == self.look.ready()
-                )
-                return right and not self.look.not_ready()
-            except KubernetesError:
-                return False
+            wanted = set(self._instances(controllers=True)) | set(self._instances(controllers=False))
+            right = len(wanted) == self.size + self.workers and set(self.look.nodes()) == wanted == self.look.ready()
+            return right and not self.look.not_ready()
 
-        until(is_whole, self._said, _PATIENCE)
+        until(asked(is_whole), self._said, _PATIENCE)
 
     def _said(self) -> str:
         try:
@@ -257,6 +252,18 @@ class KubernetesLife:
         controllers = [str(of[one]) for one in of if CONTROLLER in nodes[one]["metadata"]["labels"]]
         workers = [str(of[one]) for one in of if CONTROLLER not in nodes[one]["metadata"]["labels"]]
         return f"memory of controllers {', '.join(controllers)} MiB, of workers {', '.join(workers)} MiB"
+
+
+def asked(what: Callable[[], object]) -> Callable[[], object]:
+    """Return what is asked of the API as something that is not so while nobody answers."""
+
+    def answered() -> object:
+        try:
+            return what()
+        except KubernetesError:
+            return False
+
+    return answered
 
 
 @contextmanager
