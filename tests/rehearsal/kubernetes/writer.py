@@ -60,7 +60,7 @@ class ApiWriter:
     """
 
     def __init__(
-        self, address: tuple[str, int], name: str, context: ssl.SSLContext, *, pause: float = 0.1, timeout: float = 3.0
+        self, address: tuple[str, int], name: str, context: ssl.SSLContext, *, pause: float = 0.1, timeout: float = 1.5
     ) -> None:
         self._address, self._name, self._context = address, name, context
         self._pause, self._timeout = pause, timeout
