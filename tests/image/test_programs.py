@@ -154,6 +154,8 @@ def root(tmp_path):
     for path in ("etc", "usr/bin", "var/log"):
         (made / path).mkdir(parents=True)
     (made / "usr/bin/python3.9").touch()
+    (made / "usr/bin/python3").symlink_to("python3.9")
+    (made / "usr/bin/python3.12").touch()
     (made / "etc/fstab").write_text("UUID=1 / xfs defaults 0 0\n/swap none swap sw 0 0\n# a swap file\n")
     return made
 
@@ -203,9 +205,11 @@ def test_installing_twice_changes_nothing(folder, root):
 
 
 def test_debian_has_its_own_place_for_packages(folder, root):
-    """On Debian boto3 lies where Debian's Python looks, of the newest version that is there."""
+    """On Debian boto3 lies where Debian's Python looks: that to which python3 points."""
     (root / "etc/debian_version").write_text("12\n")
-    (root / "usr/bin/python3.11").touch()
+    (root / "usr/bin/python3").unlink()
+    assert install(folder, root)[0] == 1
+    (root / "usr/bin/python3").symlink_to("python3.11")
     assert install(folder, root)[0] == 0
 
     assert (root / "usr/local/lib/python3.11/dist-packages/boto3/__init__.py").is_file()

@@ -260,6 +260,7 @@ def _instance(folder: Path) -> Path:
     for path in ("etc", "usr/bin", "var/tmp", "root"):
         (root / path).mkdir(parents=True, exist_ok=True)
     (root / "usr/bin/python3.9").touch()
+    (root / "usr/bin/python3").symlink_to("python3.9")
     (root / "etc/os-release").write_text('ID="amzn"\nVERSION_ID="2023"\n', encoding="utf-8")
     return root
 
