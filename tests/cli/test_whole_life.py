@@ -12,11 +12,14 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from kubecfn.cli import main
+from kubecfn.config import load
 from kubecfn.etcd.store import now, written
 from kubecfn.local.clock import ScaledClock
 from kubecfn.local.embedded import EmbeddedAws
 from kubecfn.local.fleet.machines import ProcessMachines
 from kubecfn.local.programs import etcd
+from kubecfn.template.addon_rights import addon_rights
+from kubecfn.template.node_role import pull_images
 from kubecfn.versions import choose
 
 CONFIG = """
@@ -184,6 +187,12 @@ def short(statement: str) -> tuple[str, str]:
     return statement.split("-")[1], statement.rpartition("[")[2].rstrip("]")
 
 
+def of_kubernetes(source) -> set[tuple[str, str]]:
+    """Return the statements that only Kubernetes' programs use, none of which runs here: `make rehearse` runs them."""
+    used = {row.properties["Sid"] for row in (*addon_rights(load(source)), *pull_images())} | {"PublishMetrics"}
+    return {(role, sid) for role in ("ControllerRole", "WorkerRole") for sid in used}
+
+
 def granted(cloud) -> set[str]:
     """Return every statement of every role's policies, as the record names them."""
     iam = cloud.client("iam")
@@ -223,14 +232,14 @@ def test_every_right_that_is_granted_is_used_and_none_is_missed(standing, cloud,
     (leaving,) = [one["InstanceId"] for one in group["Instances"] if one["LifecycleState"] == "InService"]
     autoscaling.terminate_instance_in_auto_scaling_group(InstanceId=leaving, ShouldDecrementDesiredCapacity=False)
     end = time.monotonic() + 60
-    while idle := {short(one) for one in granted(cloud) - cloud.recorder.used_statements()}:
+    while idle := {short(one) for one in granted(cloud) - cloud.recorder.used_statements()} - of_kubernetes(source):
         if time.monotonic() > end:
             break
         time.sleep(0.2)
 
     refused = [one for one in cloud.recorder.calls[begin:] if one.outcome.startswith(("AccessDenied", "Unauthorized"))]
     assert [(one.call.caller, one.call.operation, one.reason) for one in refused] == []
-    assert idle == set()
+    assert idle <= of_kubernetes(source)
 
 
 def test_delete_leaves_nothing_but_what_is_kept_and_says_so(standing, cloud, run) -> None:
