@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import socket
 import ssl
 import stat
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +22,7 @@ import pytest
 from kubeadm import documents, run
 
 from kubecfn import pki
-from kubecfn.node import control_plane, joining
+from kubecfn.node.documents import controller_documents, worker_documents
 from kubecfn.node.facts import Cluster
 from kubecfn.node.here import Here
 from kubecfn.versions import RELEASES
@@ -29,6 +30,7 @@ from tests.kubernetes.server import folder
 
 ADDRESS = "10.20.0.7"
 API = "api.payments.example.com"
+HERE = Here("i-0a", ADDRESS, "eu-central-1", "eu-central-1a", "m7i.large", cpus=2)
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET of sched.h
 # What a root that is nothing but a node's files lacks: no runtime, no kubelet, none of a distribution's programs.
 LACKS = (
@@ -57,7 +59,7 @@ def kubeadm_of(line: str) -> Path:
     return program
 
 
-def lay(root: Path, keys: Path, line: str, role: str = "controller") -> Path:
+def lay(root: Path, keys: Path, line: str, role: str = "controller", program: Path | None = None) -> Path:
     """Lay a node's files below a root as its bundle and its agent do; kubeadm waits for a moment at most.
 
     Args:
@@ -65,40 +67,41 @@ def lay(root: Path, keys: Path, line: str, role: str = "controller") -> Path:
         keys: of the cluster; made when they are missing.
         line: minor of Kubernetes.
         role: ``controller`` or ``worker``.
+        program: what is kubeadm there; the real one by default.
     """
     if not keys.exists():
         pki.make(keys, pki.PkiSpec("payments", f"https://{API}:6443"), now=datetime.now(UTC))
-    files = pki.bundle_files(keys, "controller" if role == "controller" else "worker")
-    for path, file in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(file.data)
+    files = {
+        path: one.data for path, one in pki.bundle_files(keys, "worker" if role == "worker" else "controller").items()
+    }
     release = RELEASES[line]
     cluster = Cluster(
         "payments", "payments.example.com", "eu-central-1", release.kubernetes, release, "10.244.0.0/16", "10.96.0.0/16"
     )
-    share = root / "usr/local/share/kubecfn/kubeadm"
-    share.mkdir(parents=True)
-    made: dict[str, Mapping[str, Any]] = {
-        "init": control_plane.init_configuration(cluster),
-        "cluster": control_plane.cluster_configuration(cluster),
-        "join": joining.join_configuration(cluster),
-    }
-    for name, told in made.items():
-        (share / f"{name}.json").write_text(json.dumps({**told, **_impatient(told)}))
-    authority = files["etc/kubernetes/pki/ca.crt"].data
-    (root / "etc/kubernetes/discovery.conf").write_text(json.dumps(joining.discovery(cluster, authority)))
-    (root / "etc/hosts").write_text(f"{ADDRESS} {API} i-0a\n")
+    authority, encryption = files["etc/kubernetes/pki/ca.crt"], files.get("etc/kubernetes/pki/encryption.key", b"")
+    made = (
+        worker_documents(cluster, authority)
+        if role == "worker"
+        else controller_documents(cluster, authority, encryption, (), ())
+    )
+    files |= {path.lstrip("/"): _impatient(one.data) for path, one in made.items()}
+    files["etc/hosts"] = f"{ADDRESS} {API} i-0a\n".encode()
+    for path, data in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
     (root / "dev").mkdir()
-    os.mknod(root / "dev/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))  # mem(4); whatever kubeadm runs is given it
-    here = Here("i-0a", ADDRESS, "eu-central-1", "eu-central-1a", "m7i.large", cpus=2)
-    documents.lay(root, here, ("init", "cluster") if role == "controller" else ("join",))
-    (root / "usr/local/bin").mkdir(parents=True)
-    (root / run.PROGRAM.lstrip("/")).symlink_to(kubeadm_of(line))
+    if os.geteuid() == 0:
+        os.mknod(root / "dev/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))  # mem(4); whatever kubeadm runs is given it
+    documents.lay(root, HERE, ("join",) if role == "worker" else ("init", "cluster", "kubelet"))
+    (root / "usr/local/bin").mkdir(parents=True, exist_ok=True)
+    (root / run.PROGRAM.lstrip("/")).symlink_to(program or kubeadm_of(line))
     return root
 
 
-def _impatient(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {} if told["kind"] == "ClusterConfiguration" else {"timeouts": dict.fromkeys(TIMEOUTS, "300ms")}
+def _impatient(document: bytes) -> bytes:
+    if not re.search(rb'"kind": "(Init|Join)Configuration"', document):
+        return document
+    return json.dumps({**json.loads(document), "timeouts": dict.fromkeys(TIMEOUTS, "300ms")}).encode()
 
 
 def apart(act: Callable[[], Any], *listening: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import threading
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from controlplane import renewal
 from kubeadm import documents
 
 from kubecfn import pki
+from kubecfn.kubernetes.client import Client
 from kubecfn.node import control_plane
 from kubecfn.node.facts import Cluster
 from kubecfn.node.here import Here
@@ -183,7 +185,30 @@ def test_what_ends_first_is_published_and_troubles_are_told(made, renewing, cloc
     stop, told, published = threading.Event(), [], []
     stop.set()
     renewal.look_after(renew, published.append, told.append, stop)
-    assert ([one.step for one in told], published) == (["renew-certificates"], [])
+    assert [one.step for one in told] == ["renew-certificates"]
+    assert published == [renewal.lives(made)], "what could not be renewed is what the alarm is for"
+
+
+def test_who_shows_a_certificate_that_has_ended_waits_for_nobody(made, renewing, cluster, clock):
+    """A node that was off for a year: its API server could grant no lease, and it is of no use to anyone meanwhile."""
+    theirs = renewal.Renewal(made, cluster.admin, "i-0other", Units(), Processes(), clock)
+    clock.now = renewal.lives(made)[0].ends - DAY
+    assert theirs._lease.acquire()
+    renew, units = renewing()
+    assert renew.look()[1] == "another controller renews its certificates"
+
+    theirs._lease.release()
+
+    before = (made / "etc/kubernetes/pki/apiserver.crt").read_bytes()
+    clock.now += 2 * DAY
+    unreached = renewal.Renewal(
+        made, Client("https://127.0.0.1:1", ssl.create_default_context()), "i-0a", units, Processes(), clock
+    )
+    with pytest.raises(StepFailed, match="did not come back in 180 s: the API server's /readyz"):
+        unreached.look()
+
+    assert (made / "etc/kubernetes/pki/apiserver.crt").read_bytes() != before
+    assert ("start", "aws-iam-authenticator.service") in units.done
 
 
 def test_components_are_known_by_their_programs(tmp_path):

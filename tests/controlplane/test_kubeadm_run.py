@@ -116,7 +116,7 @@ def test_what_a_half_done_init_left_would_stop_the_next_if_it_were_not_ignored(h
         (False, "failed while waiting for the kubelet to start: .*10248/healthz"),
         (
             True,
-            r"failed while waiting for the control plane to start: \[kube-apiserver check failed at .*kube-scheduler",
+            r"failed while waiting for the control plane to start: \[.*kube-scheduler check failed at https://127.0.0.1:10259",
         ),
     ],
 )

@@ -10,7 +10,6 @@ import base64
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Tuple
 from agent.steps import StepFailed
 from agent.units import Units
 from botocore.exceptions import BotoCoreError, ClientError
-from kubeadm.documents import CONFIGURATION
-from kubeadm.run import PROGRAM, why
+from kubeadm.run import kubeadm, why
 from member.certificates import in_last_quarter, lifetime
 
 from kubecfn.etcd.journal import say
@@ -143,26 +141,32 @@ class Renewal:
             StepFailed: kubeadm refuses, or the API server does not come back.
             KubernetesError: the API server does not answer.
         """
-        due = [one.name for one in lives(self._root) if one.due(self._clock.time())]
+        now = self._clock.time()
+        found = [one for one in lives(self._root) if one.due(now)]
+        due = [one.name for one in found]
         if not due:
             return lives(self._root), ""
-        if not self._lease.acquire():
+        # With a certificate that has ended there is nobody here to ask, and nothing that others would miss.
+        if all(one.ends > now for one in found) and not self._lease.acquire():
             return lives(self._root), "another controller renews its certificates"
         try:
             self._renew()
             self._await(self._restart())
         finally:
-            self._lease.release()
+            with contextlib.suppress(KubernetesError):  # it ends by itself
+                self._lease.release()
         return lives(self._root), f"renewed, because of {', '.join(due)}"
 
+    def lives(self) -> Tuple[Life, ...]:
+        """Return every certificate, the one that ends first before the others.
+
+        Raises:
+            StepFailed: a file is no certificate.
+        """
+        return lives(self._root)
+
     def _renew(self) -> None:
-        rootfs = [] if self._root == Path("/") else [f"--rootfs={self._root}"]
-        program = str(self._root / PROGRAM.lstrip("/"))
-        command = [program, "certs", "renew", "all", f"--config=/{CONFIGURATION}", *rootfs]
-        try:
-            done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        except OSError as error:
-            raise StepFailed(STEP, f"{program} cannot be run: {error.strerror}") from error
+        done = kubeadm(self._root, ["certs", "renew", "all"], STEP)
         if done.returncode:
             raise StepFailed(STEP, why(done.stderr) or f"kubeadm ended with {done.returncode}")
 
@@ -200,18 +204,23 @@ def look_after(
         stop: an event.
     """
     while True:
-        try:
-            found, told = renewal.look()
-            publish(found)
-            if told:
-                say(STEP, told)
-        except StepFailed as failed:
-            say("no-certificates", str(failed))
-            outcry(failed)
-        except (KubernetesError, BotoCoreError, ClientError, OSError) as error:
-            say("no-certificates", str(error))
+        # What could not be renewed is published all the more: that is when somebody has to look.
+        for act in (lambda: _renewed(renewal), lambda: publish(renewal.lives())):
+            try:
+                act()
+            except StepFailed as failed:
+                say("no-certificates", str(failed))
+                outcry(failed)
+            except (KubernetesError, BotoCoreError, ClientError, OSError) as error:
+                say("no-certificates", str(error))
         if stop.wait(EVERY):
             return
+
+
+def _renewed(renewal: Renewal) -> None:
+    told = renewal.look()[1]
+    if told:
+        say(STEP, told)
 
 
 def metrics(cluster: str, found: Tuple[Life, ...], now: float) -> List[Dict[str, Any]]:

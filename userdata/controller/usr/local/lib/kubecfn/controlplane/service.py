@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional, Tuple
@@ -26,7 +27,7 @@ from member.loop import Done
 from kubecfn.etcd.journal import say
 from kubecfn.kubernetes.client import Client, KubernetesError
 
-from . import authenticator, configuration, hosts
+from . import authenticator, configuration, hosts, upkeep
 
 STEP = "kubernetes"
 ADMIN = "etc/kubernetes/admin.conf"
@@ -38,20 +39,33 @@ _AUTHORITIES = (
     ("etc/kubernetes/pki/front-proxy-ca.crt", "front-proxy", "front-proxy-ca"),
 )
 CONTAINERD, KUBELET = "containerd.service", "kubelet.service"
+UNITS = (CONTAINERD, KUBELET, authenticator.UNIT)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long to wait, in seconds: for what comes soon, after a failure, between looks when all is well."""
+    """How long to wait, in seconds: for what comes soon, after a failure, between looks when all is well.
+
+    `away`: for so long an API server that was ready may be restarting, with new certificates or by itself; `again`: before
+    what ended by mistake beside it goes on.
+    """
 
     soon: float = 0.2
     failed: float = 3.0
     serving: float = 5.0
+    away: float = 120.0
+    again: float = 60.0
 
 
 @dataclass(frozen=True)
 class Around:
-    """What the control plane is handed. `news`: called when another thread should look; `guards`: what runs beside it."""
+    """What the control plane is handed.
+
+    Attributes:
+        news: called when another thread should look.
+        guards: what runs beside it.
+        api: this controller's own API server.
+    """
 
     root: Path
     node: Node
@@ -62,6 +76,7 @@ class Around:
     patience: Patience
     news: Callable[[], None]
     guards: Tuple[Callable[[Client], None], ...] = ()
+    api: str = OWN_API
 
 
 class ControlPlane:
@@ -72,6 +87,8 @@ class ControlPlane:
         self._pace = pace
         self._etcd = threading.Event()
         self._prepared = self._guarded = False
+        self._upkeep = upkeep.Upkeep(around.units, UNITS, pace.failed)
+        self._away = upkeep.Away(pace.away)
         self._client: Optional[Client] = None
         self._configuration: Optional[configuration.Configuration] = None
         self._said = ("", "")
@@ -98,6 +115,9 @@ class ControlPlane:
                 done = Done("wait", str(wait), missing=str(wait))
             except (KubernetesError, BotoCoreError, ClientError, OSError) as error:
                 done = Done("wait", str(error), missing=f"{STEP}: {error}")
+            except Exception as error:  # noqa: BLE001  a thread that ended would say nothing to anybody
+                traceback.print_exc()
+                done = Done("failed", f"something went wrong that nobody foresaw: {error!r}", missing=f"{error!r}")
             self._tell(done)
             self._around.stop.wait(self._wait(done))
 
@@ -115,24 +135,28 @@ class ControlPlane:
         around = self._around
         if not self._prepared:
             self._prepare()
-        if not self._etcd.is_set():
-            self._etcd.wait(self._pace.serving)
+        if not self._etcd.wait(self._pace.soon):
             return Done("wait", "etcd does not serve yet", missing="etcd does not serve here yet")
         if not run.is_done(around.root):
             say("kubeadm-init", run.ensure(around.root, "init"))
         disk.remove(around.root / SUPER_ADMIN)
-        for unit in (KUBELET, authenticator.UNIT):
-            self._run(unit)
+        flaw = self._upkeep.look()
         if self._client is None:
-            self._client = Client.from_kubeconfig(around.root / ADMIN, server=OWN_API)
+            self._client = Client.from_kubeconfig(around.root / ADMIN, server=around.api)
             self._configuration = configuration.Configuration(around.root, self._client, around.found.instance)
-        if not self._client.ready():
-            why = "the API server of this controller does not answer /readyz"
-            return Done("wait", why, missing=why)
-        # Before the configuration: one that is refused must not keep nodes of this cluster from their certificates.
-        self._guard(self._client)
+        unready = upkeep.unready(self._client)
+        away = self._away.passed(well=not unready)
+        if unready:
+            if away:
+                # Its certificates may have ended while this node was off.
+                self._guard(self._client)
+            why = f"the API server of this controller is not ready: {unready}{f'; {flaw}' if flaw else ''}"
+            return Done("failed" if away else "wait", why, missing=why)
         assert self._configuration
         told = self._configuration.ensure()
+        self._guard(self._client)
+        if flaw:
+            return Done("failed", flaw, missing=flaw)
         return Done("serve", f"the API server is ready; the configuration: {told}", settled=True)
 
     def _prepare(self) -> None:
@@ -144,13 +168,11 @@ class ControlPlane:
         documents.lay(around.root, here, ("init", "cluster", "kubelet"))
         hosts.name_api(around.root, f"api.{around.node.domain}", here.address)
         authenticator.lay(around.root, here.region, around.found.tags)
-        self._run(CONTAINERD)
+        # Not the kubelet: at a later boot it would start an API server before there is an etcd.
+        for unit in (CONTAINERD, authenticator.UNIT):
+            around.units.enable(unit)
+        around.units.start(CONTAINERD)
         self._prepared = True
-
-    def _run(self, unit: str) -> None:
-        if not self._around.units.state(unit).running:
-            self._around.units.enable(unit)
-            self._around.units.start(unit)
 
     def _guard(self, client: Client) -> None:
         """Start what looks after the cluster from this controller, once."""
@@ -159,4 +181,15 @@ class ControlPlane:
         self._guarded = True
         for guard in self._around.guards:
             name = getattr(guard, "__name__", "guard")
-            threading.Thread(target=guard, args=(client,), name=name, daemon=True).start()
+            threading.Thread(target=self._stand, args=(guard, client), name=name, daemon=True).start()
+
+    def _stand(self, guard: Callable[[Client], None], client: Client) -> None:
+        """Let a guard go on, whatever happens to it; it ends when it is told to."""
+        stop = self._around.stop
+        while not stop.is_set():
+            try:
+                guard(client)
+            except Exception as error:  # noqa: BLE001  a thread that ended would guard nothing any more
+                traceback.print_exc()
+                say("failed", f"something went wrong that nobody foresaw: {error!r}", step=STEP)
+            stop.wait(self._pace.again)
