@@ -61,10 +61,11 @@ def image(build: Path, etcd: str, report: Callable[[str], None] = lambda _: None
     """
     kept = build / "rehearsal"
     root = distribution(kept)
-    layers = (_baked(kept, programs.etcd(etcd, report), etcd), root)
+    built = programs.etcd(etcd, report)
+    layers = (_baked(kept, built, etcd), root)
     if not kubernetes:
         return Image(layers)
-    made = layer.node(kept, kubernetes, root, report)
+    made = layer.node(kept, kubernetes, {name: built / name for name in programs.ETCD}, root, report)
     return Image((made.layer, *layers), made.store)
 
 
