@@ -59,7 +59,7 @@ def kubeadm_of(line: str) -> Path:
     return program
 
 
-def lay(root: Path, keys: Path, line: str, role: str = "controller", program: Path | None = None) -> Path:
+def lay_node(root: Path, keys: Path, line: str, role: str = "controller", program: Path | None = None) -> Path:
     """Lay a node's files below a root as its bundle and its agent do; kubeadm waits for a moment at most.
 
     Args:

@@ -2,167 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import json
 import os
 import shutil
-import socket
 import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
-from agent.node import Instance, Node
-from agent.patience import Patience
-from agent.steps import StepFailed
 from agent.units import State
 from controlplane import configuration, service
-from controlplane.service import Around, ControlPlane, Pace
-from kubeadm import instance, run
-from member.identity import Identity
+from kubeadm import run
 from member.loop import Done
-from member.outcry import Gate
 
-from kubecfn.kubernetes.client import KubernetesError
 from kubecfn.pki import KeyType, profiles
 from kubecfn.pki.certificates import certificate_file, new_authority
 from kubecfn.pki.keys import key_file
-from tests.controlplane.kubeadm_roots import ADDRESS, HERE, lay
-from tests.kubernetes.server import PORT, minors
-
-PKI = "etc/kubernetes/pki"
-RUNS = State("active", "success", 0)
-DOWN = State("inactive", "success", 0)
-QUICK = Pace(soon=0.01, failed=0.01, serving=0.01, away=60.0, again=0.01)
-AUTHENTICATOR = "aws-iam-authenticator.service"
-
-
-class Units:
-    """Units as systemd shows them; what is started runs, unless a test says how it ends."""
-
-    def __init__(self):
-        self.done = []
-        self.states = {}
-        self.ends = {}
-        self.known = set(service.UNITS)
-
-    def enable(self, unit):
-        """Take it down."""
-        self._must(unit)
-        self.done.append(("enable", unit))
-
-    def start(self, unit):
-        """Start it."""
-        self._must(unit)
-        self.done.append(("start", unit))
-        self.states[unit] = self.ends.get(unit, RUNS)
-
-    def state(self, unit):
-        """Look at it."""
-        self._must(unit)
-        return self.states.get(unit, DOWN)
-
-    def log(self, unit, lines):
-        """Return its last words, with another time in them whenever they are read."""
-        assert lines
-        return (f"{time.monotonic()} listening", f"{unit} says why at {time.monotonic()}", "")
-
-    def _must(self, unit):
-        if unit not in self.known:
-            raise StepFailed("units", f"systemd has not loaded {unit}: it is not-found")
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory):
-    """A controller's disk as its bundle leaves it."""
-    home = tmp_path_factory.mktemp("pristine")
-    return lay(home / "root", home / "keys", minors()[0], program=home / "root/played")
-
-
-@pytest.fixture
-def root(pristine, tmp_path, cluster):
-    """A disk of the test's own, whose kubeadm writes the kubeconfigs of the API server that is there."""
-    for path in ("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kubecfn-configuration",):
-        try:
-            cluster.admin.delete(path)
-        except KubernetesError as error:
-            assert error.status == 404
-    made = tmp_path / "root"
-    shutil.copytree(pristine, made, symlinks=True, ignore=shutil.ignore_patterns("null"))
-    (made / run.PROGRAM.lstrip("/")).unlink()
-    cluster.kubeconfig(made / "admin.conf", "kubernetes-admin", "system:masters")
-    plays(made, f"cp {made}/admin.conf {made}/etc/kubernetes/admin.conf; touch {made}/etc/kubernetes/super-admin.conf")
-    placed = {"instance": HERE.instance, "address": ADDRESS, "zone": HERE.zone, "instance_type": HERE.instance_type}
-    (made / instance.FILE).parent.mkdir(parents=True, exist_ok=True)
-    (made / instance.FILE).write_text(json.dumps(placed))
-    return made
-
-
-def plays(root, script):
-    """Lay a kubeadm that does this."""
-    program = root / run.PROGRAM.lstrip("/")
-    program.write_text(f"#!/bin/sh\necho $1 >> {root}/runs\n{script}\n")
-    program.chmod(0o755)
-
-
-@pytest.fixture
-def living(root, cluster):
-    """Return what starts a control plane below the root; `etcd_serves` is called for it."""
-    stop, started = threading.Event(), []
-
-    def start(*, pace=QUICK, guards=(), units=None, api=cluster.server, etcd=True, tags=None):
-        news = threading.Event()
-        node = Node(root, "payments", "controller", "payments.example.com", "1.36.3", "3.6.16", 300, {})
-        found = Identity(HERE.instance, ADDRESS, "group", "bucket", "123456789012", tags or {})
-        signal = {"StackName": "payments", "LogicalResourceId": "Controllers", "UniqueId": HERE.instance}
-        around = Around(
-            root=root,
-            node=node,
-            instance=Instance(HERE.region, signal, {}),
-            found=found,
-            units=units or Units(),
-            stop=stop,
-            patience=Patience(1.0, stop),
-            news=news.set,
-            guards=guards,
-            api=api,
-        )
-        control = ControlPlane(around, pace)
-        started.append(SimpleNamespace(control=control, units=around.units, news=news, stop=stop))
-        control.start()
-        if etcd:
-            control.etcd_serves()
-        return started[-1]
-
-    yield start
-    stop.set()
-    for one in started:
-        one.control._thread.join(10)
-        assert not one.control._thread.is_alive()
-
-
-def comes_to(one, decision, *words, seconds=20.0):
-    """Wait until the control plane says so, and return what it said."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        last = one.control.last
-        if last.decision == decision and all(word in last.reason for word in words):
-            return last
-        one.news.wait(0.02)
-        one.news.clear()
-    raise AssertionError(f"it came to {one.control.last}")
-
-
-def told(done, minutes=2):
-    """Return what the stack is told of it after some minutes, the way a booting node does; empty when nothing is."""
-    seen, clock = [], itertools.count(0, 10)
-    gate = Gate(seen.append, lambda: float(next(clock)), 25 * 60)
-    for _ in range(minutes * 6):
-        gate.passed("kubernetes", done)
-    return seen[0].reason if seen else ""
+from tests.controlplane.played import AUTHENTICATOR, PKI, QUICK, RUNS, Units, comes_to, plays, told
 
 
 def test_a_controller_comes_to_serve(living, root):
@@ -396,62 +253,6 @@ def test_an_api_server_that_does_not_come_is_waited_for_and_told_with_its_addres
 
     assert "the API server of this controller is not ready: 127.0.0.1:1 cannot be reached" in told(last)
     assert f"{service.KUBELET} does not stay up: it ended with status 1" in told(last)
-
-
-class Cable:
-    """What lies between a client and the API server, and can be cut."""
-
-    def __init__(self, host, port):
-        self._to, self._ends, self._whole = (host, port), [], True
-        self._listener = socket.create_server((host, 0))
-        self.url = f"https://{host}:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._accept)
-        self._thread.start()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                if not self._whole:
-                    near.close()
-                    continue
-                far = socket.create_connection(self._to)
-                self._ends += [near, far]
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
-
-    def _carry(self, one, other):
-        with contextlib.suppress(OSError):
-            while data := one.recv(65536):
-                other.sendall(data)
-
-    def cut(self):
-        """End every connection; others are ended as soon as they begin."""
-        self._whole = False
-        for one in self._ends:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        self._ends.clear()
-
-    def mend(self):
-        """Let connections through again."""
-        self._whole = True
-
-    def close(self):
-        """Take it away."""
-        self.cut()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-
-@pytest.fixture
-def cable(cluster):
-    """A cable to the API server."""
-    made = Cable(cluster.address, PORT)
-    yield made
-    made.close()
 
 
 def test_an_api_server_that_was_ready_and_goes_is_told_and_comes_back(living, cable):

@@ -12,7 +12,7 @@ import pytest
 from agent.steps import StepFailed
 from kubeadm import documents, run
 
-from tests.controlplane.kubeadm_roots import ADDRESS, LACKS, answering, apart, lay
+from tests.controlplane.kubeadm_roots import ADDRESS, LACKS, answering, apart, lay_node
 from tests.kubernetes.server import minors
 
 PORTS = {"init": (6443, 10250, 10257, 10259), "join": (10250,)}
@@ -37,7 +37,7 @@ def keys(tmp_path_factory):
 @pytest.fixture(scope="module")
 def half(tmp_path_factory, keys):
     """A controller whose kubeadm found no API server to come, and what it said."""
-    root = lay(tmp_path_factory.mktemp("half"), keys, minors()[0])
+    root = lay_node(tmp_path_factory.mktemp("half"), keys, minors()[0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(run.IGNORED, ",".join(LACKS))
         with pytest.raises(StepFailed) as failed:
@@ -54,7 +54,7 @@ def checks(said, level):
 @pytest.mark.parametrize("command", run.LEFT)
 def test_what_is_ignored_are_checks_that_kubeadm_has_and_that_a_half_done_node_fails(tmp_path, keys, line, command):
     """A name that kubeadm does not know would be ignored itself; each is one that a half-done try makes fail."""
-    root = lay(tmp_path / "root", keys, line, ROLES[command])
+    root = lay_node(tmp_path / "root", keys, line, ROLES[command])
     for path in HALF_DONE[command]:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).touch()
@@ -141,7 +141,7 @@ def test_an_init_that_waits_in_vain_says_for_what(half, kubelet, says):
 
 def test_a_worker_that_reaches_no_api_says_so(tmp_path, keys):
     """The address, and what it was asked for: a load balancer that is gone looks like this."""
-    root = lay(tmp_path / "root", keys, minors()[0], "worker")
+    root = lay_node(tmp_path / "root", keys, minors()[0], "worker")
     discovery = json.loads((root / "etc/kubernetes/discovery.conf").read_text())
     discovery["users"][0]["user"] = {"token": "some"}
     (root / "etc/kubernetes/discovery.conf").write_text(json.dumps(discovery))
@@ -157,7 +157,7 @@ def test_a_worker_that_reaches_no_api_says_so(tmp_path, keys):
 
 def test_a_worker_whose_credential_program_is_missing_says_which(tmp_path, keys):
     """Without aws-iam-authenticator no worker can say who it is."""
-    root = lay(tmp_path / "root", keys, minors()[0], "worker")
+    root = lay_node(tmp_path / "root", keys, minors()[0], "worker")
 
     with pytest.raises(StepFailed, match=r"aws-iam-authenticator"):
         apart(lambda: run.ensure(root, "join"))
@@ -173,7 +173,7 @@ def test_a_worker_whose_credential_program_is_missing_says_which(tmp_path, keys)
 )
 def test_a_document_that_kubeadm_cannot_read_is_told_in_its_words(tmp_path, keys, text, says):
     """It ends before its first phase."""
-    root = lay(tmp_path / "root", keys, minors()[0])
+    root = lay_node(tmp_path / "root", keys, minors()[0])
     path = root / documents.CONFIGURATION
     if text is None:
         path.unlink()

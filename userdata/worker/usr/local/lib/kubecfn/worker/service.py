@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from dataclasses import dataclass
 from typing import Callable, Optional, Tuple
 
 from agent import disk, units
@@ -25,9 +26,20 @@ KUBECONFIG = "etc/kubernetes/kubelet.conf"
 BOOTSTRAP = "etc/kubernetes/bootstrap-kubelet.conf"
 # How long it tries to join, and then to be ready, before its stack is told; it goes on after that.
 PATIENCE = 10 * 60.0
-_SOON, _AGAIN, _LOOK = 0.2, 3.0, 20.0
-# A node that was ready and is not: for so long it may be the network's, or an upgrade's.
-_OUTCRY = 120.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long to wait, in seconds: for what comes soon, between looks at the API, before kubeadm is run again, between looks later.
+
+    `outcry`: for so long a node that was ready and is not may be the network's, or an upgrade's.
+    """
+
+    soon: float = 0.2
+    ready: float = 0.5
+    again: float = 3.0
+    look: float = 20.0
+    outcry: float = 120.0
 
 
 class Service:
@@ -38,14 +50,26 @@ class Service:
         instance: how this instance speaks to AWS.
         stop: set when the agent has to end.
         log: where a person reads why it is not ready later.
+        runs: what runs units; systemd by default.
+        pace: how long it waits.
     """
 
-    def __init__(self, node: Node, instance: Instance, stop: threading.Event, log: NodeLog) -> None:
+    def __init__(  # noqa: PLR0917  all that a worker is made of
+        self,
+        node: Node,
+        instance: Instance,
+        stop: threading.Event,
+        log: NodeLog,
+        runs: Optional[units.Units] = None,
+        pace: Pace = Pace(),
+    ) -> None:
         self._node = node
         self._instance = instance
         self._stop = stop
         self._log = log
-        self._units = units.units(node.root)
+        self._units = runs or units.units(node.root)
+        self._pace = pace
+        self._client: Optional[Client] = None
         self._patience = float(os.environ.get("KUBECFN_SETTLE_PATIENCE", PATIENCE))
         self._here: Optional[Here] = None
 
@@ -62,11 +86,11 @@ class Service:
     def stay(self) -> None:
         """Go on until told to stop; a node that stops being ready is said to be so."""
         bad: Optional[float] = None
-        while not self._stop.wait(_LOOK):
+        while not self._stop.wait(self._pace.look):
             flaw = self._flaw()
             bad = (bad or time.monotonic()) if flaw else None
             try:
-                if bad and time.monotonic() - bad >= _OUTCRY:
+                if bad and time.monotonic() - bad >= self._pace.outcry:
                     self._log.trouble(StepFailed("node-ready", flaw))
                 elif not flaw:
                     self._log.well()
@@ -101,10 +125,19 @@ class Service:
 
     def _join(self, node: Node) -> str:
         """Join, however often that takes: the control plane may only just be starting."""
-        told = self._until(lambda: run.ensure(node.root, "join"))
+        told = self._until(self._joined)
         disk.remove(node.root / BOOTSTRAP)
         self._run(KUBELET)
         return told
+
+    def _joined(self) -> str:
+        root = self._node.root
+        if not run.is_done(root) and (root / KUBECONFIG).exists() and not self._flaw():
+            # A kubeadm that was cut off had come so far, and no other would ever join: it refuses a name whose node is
+            # ready (kubeadm, cmd/phases/join/kubelet.go).
+            run.keep_done(root, "join")
+            return "had joined when it was cut off"
+        return run.ensure(root, "join")
 
     def _ready(self, _node: Node) -> str:
         def ready() -> str:
@@ -127,15 +160,16 @@ class Service:
                 if str(failed) != said:
                     said = str(failed)
                     say("wait", failed.reason, step=failed.step)
-                pause = _AGAIN if failed.step == "kubeadm-join" else _SOON
+                pauses = {"kubeadm-join": self._pace.again, "node-ready": self._pace.ready}
+                pause = pauses.get(failed.step, self._pace.soon)
             if self._stop.wait(pause):
                 raise StoppedError
 
     def _flaw(self) -> str:
         """Return why this node is not ready, as the API server has it; empty when it is."""
         try:
-            client = Client.from_kubeconfig(self._node.root / KUBECONFIG)
-            node = client.get(f"/api/v1/nodes/{self._instance.id}")
+            self._client = self._client or Client.from_kubeconfig(self._node.root / KUBECONFIG)
+            node = self._client.get(f"/api/v1/nodes/{self._instance.id}")
         except (KubernetesError, OSError, ValueError) as error:
             return f"the node {self._instance.id} cannot be read: {error}"
         conditions = {one["type"]: one for one in node.get("status", {}).get("conditions", ())}
