@@ -152,9 +152,10 @@ class ControlPlane:
                 self._guard(self._client)
             why = f"the API server of this controller is not ready: {unready}{f'; {flaw}' if flaw else ''}"
             return Done("failed" if away else "wait", why, missing=why)
+        # Before the configuration: one that is refused must not keep nodes of this cluster from their certificates.
+        self._guard(self._client)
         assert self._configuration
         told = self._configuration.ensure()
-        self._guard(self._client)
         if flaw:
             return Done("failed", flaw, missing=flaw)
         return Done("serve", f"the API server is ready; the configuration: {told}", settled=True)

@@ -107,7 +107,7 @@ class Service:
             (identity.STEP, self._learn),
             (certificates.STEP, self._certify),
             ("etcd", partial(self._until, "etcd", lambda done: done.serves)),
-            *((("kubernetes", self._make_control_plane),) if has_kubernetes(self._node.root) else ()),
+            *((("kubernetes", self._begin_kubernetes),) if has_kubernetes(self._node.root) else ()),
             ("settled", settled),
         )
 
@@ -157,12 +157,11 @@ class Service:
         except (StepFailed, OSError) as error:
             say("no-certificates", str(error))
 
-    def _make_control_plane(self, node: Node) -> str:
+    def _begin_kubernetes(self, _node: Node) -> str:
+        """Let the control plane go on; that the whole is settled is waited for at once, in the same rounds."""
         assert self._control
-        control = self._control
-        control.etcd_serves()
-        self._until("kubernetes", lambda _done: control.last.settled, node)
-        return control.last.reason
+        self._control.etcd_serves()
+        return "this controller's etcd serves it"
 
     def _whole(self, done: Done) -> Done:
         """Return what etcd and Kubernetes came to together: what is not well stands before what is."""
