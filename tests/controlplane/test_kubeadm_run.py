@@ -139,12 +139,17 @@ def test_an_init_that_waits_in_vain_says_for_what(half, kubelet, says):
     assert "crictl" not in failed.value.reason
 
 
-def test_a_worker_that_reaches_no_api_says_so(tmp_path, keys):
-    """The address, and what it was asked for: a load balancer that is gone looks like this."""
-    root = lay_node(tmp_path / "root", keys, minors()[0], "worker")
+def with_a_token(root):
+    """Let a worker show a token, for there is nobody who would sign one."""
     discovery = json.loads((root / "etc/kubernetes/discovery.conf").read_text())
     discovery["users"][0]["user"] = {"token": "some"}
     (root / "etc/kubernetes/discovery.conf").write_text(json.dumps(discovery))
+
+
+def test_a_worker_that_reaches_no_api_says_so(tmp_path, keys):
+    """The address, and what it was asked for: a load balancer that is gone looks like this."""
+    root = lay_node(tmp_path / "root", keys, minors()[0], "worker")
+    with_a_token(root)
 
     with pytest.raises(StepFailed) as failed:
         apart(lambda: run.ensure(root, "join"))
@@ -152,6 +157,21 @@ def test_a_worker_that_reaches_no_api_says_so(tmp_path, keys):
     assert failed.value.step == "kubeadm-join"
     assert "couldn't validate the identity of the API Server" in failed.value.reason
     assert "https://api.payments.example.com:6443" in failed.value.reason
+    assert not run.is_done(root)
+
+
+def test_a_worker_with_another_clusters_authority_says_that_it_does_not_trust_the_api(tmp_path, half):
+    """A bundle packed from the wrong keys: it goes no further than the first word of the server."""
+    pki = half[0] / "etc/kubernetes/pki"
+    root = lay_node(tmp_path / "root", tmp_path / "others", minors()[0], "worker")
+    with_a_token(root)
+
+    def act():
+        with answering(ADDRESS, 6443, (pki / "apiserver.crt", pki / "apiserver.key")):
+            run.ensure(root, "join")
+
+    with pytest.raises(StepFailed, match="x509: certificate signed by unknown authority"):
+        apart(act)
     assert not run.is_done(root)
 
 

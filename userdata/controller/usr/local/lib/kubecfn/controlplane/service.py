@@ -19,7 +19,7 @@ from agent.patience import Patience, StoppedError
 from agent.steps import StepFailed
 from agent.units import Units
 from botocore.exceptions import BotoCoreError, ClientError
-from kubeadm import documents, instance, run
+from kubeadm import documents, instance, run, upkeep
 from member import certificates
 from member.identity import Identity
 from member.loop import Done
@@ -27,7 +27,7 @@ from member.loop import Done
 from kubecfn.etcd.journal import say
 from kubecfn.kubernetes.client import Client, KubernetesError
 
-from . import authenticator, configuration, hosts, upkeep
+from . import authenticator, configuration, hosts
 
 STEP = "kubernetes"
 ADMIN = "etc/kubernetes/admin.conf"

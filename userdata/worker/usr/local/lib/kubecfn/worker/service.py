@@ -14,7 +14,7 @@ from agent.nodelog import NodeLog
 from agent.patience import Patience, StoppedError
 from agent.steps import StepFailed
 from botocore.exceptions import BotoCoreError, ClientError
-from kubeadm import documents, instance, run
+from kubeadm import documents, instance, run, upkeep
 
 from kubecfn.etcd.journal import say
 from kubecfn.kubernetes.client import Client, KubernetesError
@@ -69,6 +69,7 @@ class Service:
         self._log = log
         self._units = runs or units.units(node.root)
         self._pace = pace
+        self._upkeep = upkeep.Upkeep(self._units, (CONTAINERD, KUBELET), pace.again)
         self._client: Optional[Client] = None
         self._patience = float(os.environ.get("KUBECFN_SETTLE_PATIENCE", PATIENCE))
         self._here: Optional[Here] = None
@@ -85,12 +86,12 @@ class Service:
 
     def stay(self) -> None:
         """Go on until told to stop; a node that stops being ready is said to be so."""
-        bad: Optional[float] = None
+        away = upkeep.Away(self._pace.outcry)
         while not self._stop.wait(self._pace.look):
-            flaw = self._flaw()
-            bad = (bad or time.monotonic()) if flaw else None
+            flaw = self._trouble()
+            long = away.passed(well=not flaw)
             try:
-                if bad and time.monotonic() - bad >= self._pace.outcry:
+                if long:
                     self._log.trouble(StepFailed("node-ready", flaw))
                 elif not flaw:
                     self._log.well()
@@ -141,7 +142,7 @@ class Service:
 
     def _ready(self, _node: Node) -> str:
         def ready() -> str:
-            flaw = self._flaw()
+            flaw = self._trouble()
             if flaw:
                 raise StepFailed("node-ready", flaw)
             return f"the node {self._instance.id} is ready"
@@ -164,6 +165,15 @@ class Service:
                 pause = pauses.get(failed.step, self._pace.soon)
             if self._stop.wait(pause):
                 raise StoppedError
+
+    def _trouble(self) -> str:
+        """Start what does not run; return why this node is not ready, with the unit that may be why; empty when it is."""
+        try:
+            unit = self._upkeep.look()
+        except StepFailed as failed:
+            unit = failed.reason
+        flaw = self._flaw()
+        return f"{flaw}; {unit}" if flaw and unit else flaw
 
     def _flaw(self) -> str:
         """Return why this node is not ready, as the API server has it; empty when it is."""

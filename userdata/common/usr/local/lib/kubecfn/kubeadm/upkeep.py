@@ -1,4 +1,4 @@
-"""Whether what a control plane is made of stays up: its units, and its own API server; each in words when it does not."""
+"""Whether what a node is made of stays up: its units, and a controller's own API server; each in words when it does not."""
 
 from __future__ import annotations
 
