@@ -222,6 +222,18 @@ def test_a_unit_that_systemd_gave_up_is_started_again_and_again(living):
     comes_to(one, "serve")
 
 
+def test_a_runtime_that_does_not_stay_up_is_named_before_kubeadm_is_run(living, root):
+    """It would only say that nobody answers; the runtime's own last words say why."""
+    units = Units()
+    units.ends[service.CONTAINERD] = State("failed", "exit-code", 1)
+    one = living(units=units)
+
+    assert f"{service.CONTAINERD} does not stay up: it ended with status 1" in told(comes_to(one, "failed"))
+    assert not (root / "runs").exists()
+    del units.ends[service.CONTAINERD]
+    comes_to(one, "serve")
+
+
 def test_a_unit_that_only_just_starts_is_no_trouble(living):
     """Between its start and its word that it is ready a unit is activating."""
     units = Units()

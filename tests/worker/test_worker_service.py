@@ -65,6 +65,18 @@ def test_kubeadm_is_not_run_before_the_runtime_says_that_it_is_ready(worker):
     assert not (one.root / "runs").exists()
 
 
+def test_a_runtime_that_does_not_stay_up_is_named_with_its_last_words_and_started_again(worker):
+    """What systemd gives up after a few tries the agent does not; kubeadm would only say that nobody answers."""
+    one = worker(patience=0.1)
+    one.units.ends[service.CONTAINERD] = State("failed", "exit-code", 1)
+
+    with pytest.raises(
+        StepFailed, match=r"^containerd: containerd\.service does not stay up: it ended with status 1: "
+    ):
+        boot.boot(one.node, one.service.steps)
+    assert one.units.done.count(("start", service.CONTAINERD)) > 2
+
+
 def test_a_join_that_fails_is_tried_again_until_it_succeeds(worker, node):
     """The control plane may only just be starting: a worker needs nobody who starts it again."""
     one = worker()

@@ -87,6 +87,7 @@ class ControlPlane:
         self._pace = pace
         self._etcd = threading.Event()
         self._prepared = self._guarded = False
+        self._runtime = upkeep.Upkeep(around.units, (CONTAINERD,), pace.failed)
         self._upkeep = upkeep.Upkeep(around.units, UNITS, pace.failed)
         self._away = upkeep.Away(pace.away)
         self._client: Optional[Client] = None
@@ -138,6 +139,10 @@ class ControlPlane:
         if not self._etcd.wait(self._pace.soon):
             return Done("wait", "etcd does not serve yet", missing="etcd does not serve here yet")
         if not run.is_done(around.root):
+            flaw = self._runtime.look()
+            if flaw:
+                # kubeadm would only say that nobody answers.
+                return Done("failed", flaw, missing=flaw)
             say("kubeadm-init", run.ensure(around.root, "init"))
         disk.remove(around.root / SUPER_ADMIN)
         flaw = self._upkeep.look()

@@ -116,10 +116,13 @@ class Service:
         """Start the runtime and wait until it says that it is ready: kubeadm asks it first of all."""
         self._run(CONTAINERD)
 
+        runtime = upkeep.Upkeep(self._units, (CONTAINERD,), self._pace.again)
+
         def active() -> str:
+            flaw = runtime.look()
             state = self._units.state(CONTAINERD)
             if state.active != "active":
-                raise StepFailed("containerd", f"{CONTAINERD} is {state.active} ({state.result})")
+                raise StepFailed("containerd", flaw or f"{CONTAINERD} is {state.active} ({state.result})")
             return f"{CONTAINERD} is ready"
 
         return self._until(active)
