@@ -28,14 +28,16 @@ def user_data_template(role: Role) -> str:
     return text.replace("${Role}", role).replace("${BundleSha256}", f"${{{bundle_parameter(role)}}}")
 
 
-def pool_text(labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]) -> str:
+def pool_text(name: str, labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]) -> str:
     """Return what stands for ``${Pool}``, as JSON; Kubernetes allows no quote in any of it.
 
     Args:
+        name: of the pool; empty for controllers.
         labels: of the pool's nodes.
         taints: of the pool's nodes: key, value and effect of each.
     """
-    given = {"labels": dict(labels), "taints": [dict(one) for one in taints]}
+    short = [f"{one['key']}={one['value']}:{one['effect']}" for one in taints]
+    given = {"pool": name, "labels": dict(labels), "taints": short}
     return json.dumps({name: value for name, value in given.items() if value}, separators=(",", ":"))
 
 

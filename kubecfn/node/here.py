@@ -11,6 +11,8 @@ from typing import Any
 SHARE = "/usr/local/share/kubecfn"
 CREDENTIAL_PROVIDERS = "/etc/kubernetes/credential-providers.json"
 PROGRAMS = "/usr/local/bin"
+# By which pods choose a pool.
+POOL_LABEL = "kubecfn.io/pool"
 # Where a controller finds the roles that the authenticator knows: tags of its own, since no bundle could hold their ARNs.
 WORKER_ROLE_TAG = "kubecfn:worker-role"
 DRAIN_ROLE_TAG = "kubecfn:drain-role"

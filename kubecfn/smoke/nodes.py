@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from kubecfn.config import Pool
+from kubecfn.node.here import POOL_LABEL
 from kubecfn.smoke.check import Found, found
 from kubecfn.smoke.seen import Node
 from kubecfn.smoke.subject import CONTROLLERS, Subject
 from kubecfn.template.names import pool_id
-from kubecfn.template.pools import POOL_LABEL
 from kubecfn.versions import choose
 
 _ZONE = "topology.kubernetes.io/zone"

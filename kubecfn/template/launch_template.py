@@ -29,6 +29,7 @@ class Node:
         inputs: versions, images, artifacts.
         volume_keys: parameters of customer-managed keys by the key's ARN.
         tags: by which an instance finds what no bundle could name.
+        pool: its name; empty for controllers.
         labels: of its Kubernetes node.
         taints: of its Kubernetes node: key, value and effect of each.
     """
@@ -40,6 +41,7 @@ class Node:
     inputs: Inputs
     volume_keys: Mapping[str, Ref]
     tags: Mapping[str, Ref | GetAtt] = field(default_factory=dict)
+    pool: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[Mapping[str, str]] = ()
 
@@ -140,5 +142,5 @@ def _tagged(config: Config, node: Node, group: str) -> list[ec2.TagSpecification
 def _user_data(config: Config, node: Node, group: str) -> Base64:
     """Return the user data; what only this node knows is written in, the rest is parameters and ``NodeLogGroup``."""
     text = user_data_template(node.role).replace("${Group}", group).replace("${Cluster}", config.name)
-    text = text.replace("${Pool}", pool_text(node.labels, node.taints))
+    text = text.replace("${Pool}", pool_text(node.pool, node.labels, node.taints))
     return Base64(Sub(text))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from troposphere import Ref, Template, autoscaling
 
 from kubecfn.config import Config, Pool
+from kubecfn.node.here import POOL_LABEL
 from kubecfn.template.controllers import Controllers
 from kubecfn.template.groups import group_tags, health, roll, terminating_hook, wait_for
 from kubecfn.template.launch_template import Machine, Node, add_launch_template, root_volume
@@ -20,8 +21,6 @@ from kubecfn.template.security_groups import SecurityGroups
 from kubecfn.template.tags import role
 
 _HOOK_HEARTBEAT = 600
-# By which pods choose a pool.
-POOL_LABEL = "kubecfn.io/pool"
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,7 @@ def _add_pool(
     before: tuple[str, ...],
 ) -> PoolReferences:
     shape = _add_shape(template, node, pool)
-    labels = {POOL_LABEL: pool.name, **pool.labels}
-    its = replace(node, labels=labels, taints=[taint.model_dump() for taint in pool.taints])
+    its = replace(node, pool=pool.name, labels=pool.labels, taints=[taint.model_dump() for taint in pool.taints])
     for group in groups:
         launch = add_launch_template(template, config, its, group.logical_id, shape.machine)
         template.add_resource(_group(config, shape, group, launch, before))

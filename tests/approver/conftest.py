@@ -122,15 +122,16 @@ class Account:
         return self.worker(told["Instances"][0]["InstanceId"])
 
 
-@pytest.fixture(scope="session")
+# Not the session's: an embedded AWS is alone in its process, and other folders have theirs.
+@pytest.fixture(scope="module")
 def account(tmp_path_factory):
-    """One account for all tests."""
+    """One account for a file's tests."""
     folder = tmp_path_factory.mktemp("aws")
     with EmbeddedAws(workdir=folder, clock=ScaledClock(400), machines=NoMachines()) as aws:
         yield Account(aws)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def workers(account):
     """Two workers of the cluster that nothing happens to."""
     return account.group(2)

@@ -1,12 +1,17 @@
 import ast
 import json
 import re
+import sys
 
 import pytest
 import yaml
 
 from kubecfn.artifacts import data_root
 from kubecfn.node.bootstrap import compact, pool_text, user_data_template
+
+sys.path.insert(0, str(data_root("userdata") / "common/usr/local/lib/kubecfn"))
+
+from kubeadm import instance
 
 SHARED = {"AWS::Region", "AWS::StackName", "ArtifactBucket", "Cluster", "Group", "NodeLogGroup", "Pool"}
 VALUES = {
@@ -18,7 +23,7 @@ VALUES = {
     "WorkerBundleSha256": "0" * 64,
     "Group": "PoolGeneral",
     "NodeLogGroup": "/kubecfn/payments-production/nodes",
-    "Pool": pool_text({}, ()),
+    "Pool": pool_text("", {}, ()),
 }
 
 
@@ -46,15 +51,23 @@ def test_filled_in_user_data_stays_tiny(role):
 
 def test_what_a_pool_is_told_is_read_as_it_was_meant():
     """Labels and taints stand in the program as JSON; a pool without any costs nothing."""
-    labels, taints = {"team": "a.b-c_d", "empty": ""}, ({"key": "spot", "value": "true", "effect": "NoSchedule"},)
-    text = user_data_template("worker").replace("${Pool}", pool_text(labels, taints))
+    labels, taints = (
+        {"team": "a.b-c_d", "empty": ""},
+        (
+            {"key": "spot", "value": "true", "effect": "NoSchedule"},
+            {"key": "example.com/only", "value": "", "effect": "PreferNoSchedule"},
+        ),
+    )
+    text = user_data_template("worker").replace("${Pool}", pool_text("batch", labels, taints))
     (pool,) = [
         node.args[-1]
         for node in ast.walk(ast.parse(re.sub(r"\$\{[^}]+\}", "x", text)))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "execl"
     ]
-    assert json.loads(ast.literal_eval(pool)) == {"labels": labels, "taints": list(taints)}
-    assert pool_text({}, ()) == "{}"
+    told = json.loads(ast.literal_eval(pool))
+    assert (told["pool"], told["labels"]) == ("batch", labels)
+    assert [instance.taint(one) for one in told["taints"]] == list(taints)
+    assert pool_text("", {}, ()) == "{}"
 
 
 def test_what_runs_is_what_is_read():

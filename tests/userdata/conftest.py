@@ -131,7 +131,7 @@ class Node:
             "WorkerBundleSha256": digest,
             "Group": "Controllers",
             "NodeLogGroup": "/kubecfn/payments/nodes",
-            "Pool": pool_text({}, ()),
+            "Pool": pool_text("", {}, ()),
         }
         text = re.sub(r"\$\{([^}]+)\}", lambda found: values[found[1]], user_data_template(self.role))
         script = self.root.parent / "user-data"

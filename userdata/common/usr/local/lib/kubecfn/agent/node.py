@@ -24,15 +24,17 @@ class Instance:
         region: e.g. ``eu-central-1``.
         signal: what names this instance to ``SignalResource``: ``StackName``, ``LogicalResourceId``, ``UniqueId``.
         log: what names its log stream: ``logGroupName``, ``logStreamName``.
+        pool: its pool's name; empty for controllers.
         labels: of its pool.
-        taints: of its pool: key, value and effect of each.
+        taints: of its pool, as kubectl writes them: ``KEY=VALUE:EFFECT``.
     """
 
     region: str
     signal: Dict[str, str]
     log: Dict[str, str]
+    pool: str = ""
     labels: Dict[str, str] = field(default_factory=dict)
-    taints: Tuple[Dict[str, str], ...] = ()
+    taints: Tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -13,7 +13,7 @@ from agent.node import Instance
 from agent.patience import Patience
 from agent.steps import StepFailed
 
-from kubecfn.node.here import Here
+from kubecfn.node.here import POOL_LABEL, Here
 
 from . import metadata
 
@@ -47,9 +47,20 @@ def learn(root: Path, instance: Instance, patience: Patience) -> Here:
         placed.zone,
         placed.instance_type,
         cpus=os.cpu_count() or 1,
-        labels=instance.labels,
-        taints=instance.taints,
+        labels={**({POOL_LABEL: instance.pool} if instance.pool else {}), **instance.labels},
+        taints=tuple(taint(one) for one in instance.taints),
     )
+
+
+def taint(text: str) -> Dict[str, str]:
+    """Return a taint as kubeadm has it.
+
+    Args:
+        text: ``KEY=VALUE:EFFECT``; the value may be empty.
+    """
+    named, _, effect = text.rpartition(":")
+    key, _, value = named.partition("=")
+    return {"key": key, "value": value, "effect": effect}
 
 
 def _kept(path: Path, instance: str) -> "Placement | None":
