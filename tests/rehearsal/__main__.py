@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -13,7 +12,7 @@ from rich.console import Console
 
 from kubecfn.errors import KubecfnError
 
-from . import isolation
+from . import isolation, measured
 from .image import image
 from .kubernetes.scenario import FROM, TO
 from .scenarios import ETCD, OLDER_ETCD, SCENARIOS, WHOLE, play
@@ -53,7 +52,7 @@ def _before_walls(only: tuple[str, ...], *, speed: float, keep: bool) -> int:
         for release in (ETCD, OLDER_ETCD):
             with console.status(f"Making the machine image with etcd {release}; the first one takes a minute or two …"):
                 image(BUILD, release, lambda line: console.print(line, markup=False))
-        if not only or "kubernetes" in only:
+        if not only or any(name.startswith("kubernetes") for name in only):
             for line in (FROM, TO):
                 with console.status(f"Making the machine image with Kubernetes {line}; its programs take minutes …"):
                     image(BUILD, ETCD, lambda line: console.print(line, markup=False), kubernetes=line)
@@ -68,9 +67,7 @@ def _behind_walls(run: Path, only: tuple[str, ...], *, speed: float, keep: bool)
     console = Console(highlight=False, soft_wrap=True)
     played = play(only or tuple(WHOLE), run, BUILD, console, speed)
     console.print(played.table())
-    # Part of a run is no measurement of the whole: it neither stands for one nor takes the last one's place.
-    if not only:
-        (BUILD / "rehearsal" / "measured.json").write_text(json.dumps(played.measured, indent=2) + "\n")
+    measured.keep(BUILD / "rehearsal" / "measured.json", played, SCENARIOS, whole=not only)
     if keep or not played.good:
         kept = BUILD / "rehearsal" / "kept"
         shutil.rmtree(kept, ignore_errors=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kubecfn.care import backup as backups
@@ -52,12 +53,14 @@ class KubernetesLife:
     Attributes:
         look: at its API.
         writer: writes all the time once the API is there.
+        file: the administrator's kubeconfig.
     """
 
     cluster: Cluster
     results: Results
     look: Look
     writer: ApiWriter
+    file: Path
 
     @property
     def size(self) -> int:
@@ -98,7 +101,7 @@ class KubernetesLife:
 
     def answered(self) -> str:
         """Ask the service by its name from every worker; where it was changed just now, a worker takes a moment to know."""
-        workers, said = self._instances(controllers=False), list[str]()
+        workers, said = self.instances(controllers=False), list[str]()
         for worker in workers:
             until(
                 lambda worker=worker: self._ask_from(worker).returncode == 0,
@@ -112,9 +115,9 @@ class KubernetesLife:
         """Go to another Kubernetes minor: every instance is replaced, and clients notice nothing."""
         before = set(self.cluster.machines.alive)
         self.cluster.use_kubernetes(line)
-        with self._written() as seen:
+        with self.written() as seen:
             state = self.cluster.apply().state.value
-            self._whole()
+            self.whole()
         left = before & set(self.cluster.machines.alive)
         versions = {node["status"]["nodeInfo"]["kubeletVersion"] for node in self.look.nodes().values()}
         if left or versions != {f"v{release}"}:
@@ -123,11 +126,11 @@ class KubernetesLife:
 
     def cut_power(self) -> str:
         """Cut a controller's power: clients go on with the others, another takes its place."""
-        victim = self._instances(controllers=True)[0]
-        with self._written() as seen:
+        victim = self.instances(controllers=True)[0]
+        with self.written() as seen:
             self.cluster.machines.kill(victim)
             until(lambda: victim not in self.cluster.controllers(), lambda: f"{victim} is in service", _PATIENCE)
-            self._whole()
+            self.whole()
         return f"{victim} was replaced; {self._judged('power cut of a controller', seen(), CUT_GAP)}"
 
     def replace_worker(self) -> str:
@@ -143,7 +146,7 @@ class KubernetesLife:
         evicted = time.monotonic() - began
         running = victim in self.cluster.machines.alive
         until(lambda: victim not in self.cluster.machines.alive, lambda: f"{victim} is on", _PATIENCE)
-        self._whole()
+        self.whole()
         if not running:
             raise DidNotHappenError(f"{victim} was off before its pods had left it")
         until(asked(lambda: victim not in self.look.nodes()), lambda: f"{victim} is a node", _PATIENCE)
@@ -157,14 +160,14 @@ class KubernetesLife:
         places = where(self.cluster.aws, NAME)
         backups.backup(self.cluster.aws, places, Work(self.cluster.cloud.clock, silent, "kubecfn status"))
         there, version = self._objects(), client.get(_CONFIG_MAPS)["metadata"]["resourceVersion"]
-        lost = self._instances(controllers=True)
+        lost = self.instances(controllers=True)
         began = time.monotonic()
         for one in lost:
             self.cluster.machines.kill(one)
         self.cluster.cloud.client("ec2").terminate_instances(InstanceIds=list(lost))
         until(client.ready, lambda: "the API is not ready", _PATIENCE)
         serving = time.monotonic() - began
-        self._whole()
+        self.whole()
         whole = time.monotonic() - began
         if missing := there - self._objects():
             raise DidNotHappenError(f"lost though they were in the backup: {sorted(missing)[:5]}")
@@ -176,11 +179,11 @@ class KubernetesLife:
 
     # how
 
-    def _whole(self) -> None:
+    def whole(self) -> None:
         """Wait until every instance in service is a ready node, nothing else is a node, and every pod is ready."""
 
         def is_whole() -> bool:
-            wanted = set(self._instances(controllers=True)) | set(self._instances(controllers=False))
+            wanted = set(self.instances(controllers=True)) | set(self.instances(controllers=False))
             right = len(wanted) == self.size + self.workers and set(self.look.nodes()) == wanted == self.look.ready()
             return right and not self.look.not_ready()
 
@@ -193,7 +196,8 @@ class KubernetesLife:
         except KubernetesError as error:
             return str(error)
 
-    def _instances(self, *, controllers: bool) -> tuple[str, ...]:
+    def instances(self, *, controllers: bool) -> tuple[str, ...]:
+        """Return the controllers in service, or the workers."""
         groups = self.cluster.cloud.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
         own = [one for one in groups if (one["AutoScalingGroupName"] == f"{NAME}-controllers") == controllers]
         members = [one for group in own for one in group["Instances"]]
@@ -233,7 +237,7 @@ class KubernetesLife:
         raise DidNotHappenError("a watch from before the loss went on as if nothing had happened")
 
     @contextmanager
-    def _written(self) -> Iterator[Callable[[], Seen]]:
+    def written(self) -> Iterator[Callable[[], Seen]]:
         """Yield what says, afterwards, what the writer met inside."""
         began = time.monotonic()
         ended = 0.0
@@ -273,7 +277,7 @@ def lived(cluster: Cluster, results: Results, balancer: tuple[str, int]) -> Iter
     file = pki_directory(cluster.folder / "build", cluster.config) / "kubeconfig"
     name = f"api.{cluster.wanted['dns']['domain']}"
     writer = ApiWriter(balancer, name, kubeconfig.read(file).context())
-    life = KubernetesLife(cluster, results, Look(Client.from_kubeconfig(file, timeout=5.0)), writer)
+    life = KubernetesLife(cluster, results, Look(Client.from_kubeconfig(file, timeout=5.0)), writer, file)
     try:
         yield life
     finally:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from kubecfn.versions import RELEASES
 from tests.rehearsal import isolation
 from tests.rehearsal.cluster import DidNotHappenError, opened
 
-from .life import lived
+from .life import KubernetesLife, lived
+from .smoke import smoked
+from .trouble import Trouble, steps
 
 if TYPE_CHECKING:
     from tests.rehearsal.scenarios import Stage
@@ -24,25 +27,44 @@ WANTED = {
 }
 
 
+_ALONE = {
+    "kubernetes": TO,
+    "controllers": {"count": 1, "instance_type": "m7i.large", "signal_timeout": "1h"},
+    "pools": [{"name": "small", "min": 1, "max": 2, "signal_timeout": "1h"}],
+    "addons": {"ebs_csi": False, "cluster_autoscaler": False},
+}
+
+
 def kubernetes(stage: Stage) -> None:
     """Three controllers and two workers: created, used, rolled to the next minor, hurt, lost, restored, deleted."""
-    etcd = str(RELEASES[FROM].etcd)
+    with _living(stage, WANTED, FROM, TO) as life:
+        _do(stage, f"create three and two with {FROM}", life.create)
+        _do(stage, "a deployment answers through its service", life.deploy)
+        _do(stage, "kubecfn smoke", lambda: smoked(life.cluster))
+        _do(stage, f"roll from {FROM} to {TO}", lambda: life.roll(TO, str(RELEASES[TO].kubernetes)))
+        _do(stage, "power cut of a controller", life.cut_power)
+        _do(stage, "a worker is drained and replaced", life.replace_worker)
+        _do(stage, "all controllers are lost for good", life.lose_all)
+        _do(stage, "kubecfn smoke after all that", lambda: smoked(life.cluster))
+
+
+def kubernetes_faults(stage: Stage) -> None:
+    """One controller and one worker: who is not let in, what is waited for, what is refused in words, what mends itself."""
+    with _living(stage, _ALONE, TO) as life:
+        for name, act in steps(Trouble(life)).items():
+            _do(stage, name, act)
+
+
+@contextmanager
+def _living(stage: Stage, wanted: dict[str, Any], *lines: str) -> Iterator[KubernetesLife]:
+    """Open an account for a cluster with Kubernetes; who leaves without an error has it deleted."""
+    etcd = str(RELEASES[lines[0]].etcd)
     isolation.resolve_at(stage.hub.resolver, stage.run)
     folder = stage.run / stage.name
-    with opened(folder, stage.build, stage.hub, etcd=(etcd,), speed=stage.speed, kubernetes=(FROM, TO)) as cluster:
-        cluster.wanted |= WANTED
-
-        def do(name: str, act: Callable[[], str]) -> None:
-            with stage.step(name) as say:
-                say(act())
-
+    with opened(folder, stage.build, stage.hub, etcd=(etcd,), speed=stage.speed, kubernetes=lines) as cluster:
+        cluster.wanted |= wanted
         with lived(cluster, stage.results, (stage.hub.balancer, PORT)) as life:
-            do(f"create three and two with {FROM}", life.create)
-            do("a deployment answers through its service", life.deploy)
-            do(f"roll from {FROM} to {TO}", lambda: life.roll(TO, str(RELEASES[TO].kubernetes)))
-            do("power cut of a controller", life.cut_power)
-            do("a worker is drained and replaced", life.replace_worker)
-            do("all controllers are lost for good", life.lose_all)
+            yield life
 
         def delete() -> str:
             cluster.delete()
@@ -50,4 +72,9 @@ def kubernetes(stage: Stage) -> None:
                 raise DidNotHappenError(f"still on: {cluster.machines.alive}")
             return "nothing left in the account, nothing runs"
 
-        do("delete", delete)
+        _do(stage, "delete", delete)
+
+
+def _do(stage: Stage, name: str, act: Callable[[], str]) -> None:
+    with stage.step(name) as say:
+        say(act())

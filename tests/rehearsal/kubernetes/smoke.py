@@ -1,0 +1,41 @@
+"""``kubecfn smoke`` as an operator runs it, on a machine that reaches the cluster."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import yaml
+
+from tests.rehearsal.cluster import Cluster, DidNotHappenError
+
+# As the CLI counts: it looks again until all is well.
+WITHIN = 60
+
+
+def smoked(cluster: Cluster, within: int = WITHIN) -> str:
+    """Run the smoke test by its command; return what it looked at.
+
+    Args:
+        cluster: this machine resolves the names of its VPC.
+        within: seconds after which something has to be wrong.
+
+    Raises:
+        DidNotHappenError: a check is not ok; its row.
+    """
+    config = cluster.folder / "kubecfn.yaml"
+    config.write_text(yaml.safe_dump(cluster.wanted), encoding="utf-8")
+    asks = ("--config", str(config), "--build", str(cluster.folder / "build"), "--within", str(within), "--output=json")
+    command = [sys.executable, "-m", "kubecfn.cli", "smoke", *asks]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=within + 120)
+    try:
+        report: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        raise DidNotHappenError(f"kubecfn smoke ended with {done.returncode}: {done.stderr[-500:]}") from None
+    bad = [f"{one['name']}: {one['words']}" for one in report["checks"] if not one["ok"]]
+    if bad or not report["ok"] or done.returncode:
+        raise DidNotHappenError(f"kubecfn smoke ended with {done.returncode}: {'; '.join(bad) or done.stderr[-500:]}")
+    told = {one["name"]: one["words"] for one in report["checks"]}
+    return f"{len(told)} checks are ok: {told['pods, service, DNS']}; {told['certificates']}"

@@ -1,0 +1,431 @@
+"""What a Kubernetes cluster meets from outside and from within, and what has to come of each: refused, waited for, or mended.
+
+One controller and one worker, so that nobody else could have done what is expected of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kubecfn.care.ask import function
+from kubecfn.care.status import look as status
+from kubecfn.care.where import where
+from kubecfn.deploy.why import node_lines, why
+from kubecfn.errors import KubecfnError
+from kubecfn.kubernetes import kubeconfig
+from kubecfn.kubernetes.client import Client
+from kubecfn.kubernetes.wire import KubernetesError
+from kubecfn.node.approval import CLIENT, SERVING
+from tests.rehearsal import harm
+from tests.rehearsal.cluster import NAME, REGION, Cluster, DidNotHappenError, until
+
+from . import expiry
+from .containers import ANSWER
+from .forged import REQUESTS, Door, asked, condition, verdict
+from .life import KubernetesLife
+from .life import asked as answered
+from .look import is_true
+
+AGENT, AUTHENTICATOR = "kubecfn-agent.service", "aws-iam-authenticator.service"
+_PROGRAM = "/usr/local/bin/aws-iam-authenticator"
+_STRANGERS = "strangers"
+_PATIENCE = 240.0
+_BUDGET = 15
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+_CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+_ROOM = 16 << 20
+_LARGE = 900_000
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
+
+
+@dataclass
+class Trouble:
+    """What is done to a cluster that lives, and what has to come of it."""
+
+    life: KubernetesLife
+
+    @property
+    def _cluster(self) -> Cluster:
+        return self.life.cluster
+
+    @property
+    def _controller(self) -> str:
+        [one] = self.life.instances(controllers=True)
+        return one
+
+    @property
+    def _workers(self) -> tuple[str, ...]:
+        return self.life.instances(controllers=False)
+
+    def create(self) -> str:
+        """Make the stack, and begin to write."""
+        state = self._cluster.apply().state.value
+        until(answered(self.life.look.client.ready), lambda: "the API is not ready", _PATIENCE)
+        self.life.whole()
+        self.life.writer.__enter__()
+        return f"{state}; {len(self.life.look.pods())} pods are ready"
+
+    def forge(self) -> str:
+        """Ask for certificates with what a worker has: its role and its kubelet's key."""
+        machines, [worker], controller = self._cluster.machines, self._workers, self._controller
+        own, other = map(machines.address_of, (worker, controller))
+        role = self._door.by_role(machines, worker)
+        kubelet = self._door.by_kubelet(machines, worker, self._cluster.folder)
+        said = [
+            self._denied(asked(role, CLIENT, worker), "nobody registers it again"),
+            self._denied(asked(role, CLIENT, controller), "may not ask for"),
+            self._denied(asked(kubelet, SERVING, worker, (own, other)), f"{other} is not {worker}'s"),
+            # The API server itself, by its NodeRestriction.
+            refused(lambda: asked(kubelet, SERVING, controller, (other,)), _FORBIDDEN),
+            refused(lambda: asked(kubelet, CLIENT, controller), _FORBIDDEN),
+        ]
+        # Or nothing would be said by its refusing all the others.
+        kind, reason = verdict(self._administrator, asked(kubelet, SERVING, worker, (own,)))
+        if kind != "Approved":
+            raise DidNotHappenError(f"what a kubelet may ask for was {kind}: {reason}")
+        return f"{len(said)} denied: {'; '.join(said[:4])}; its own was approved"
+
+    def other_role(self) -> str:
+        """Come with a role of this account that the cluster does not know: a controller's own."""
+        client = self._door.by_role(self._cluster.machines, self._controller)
+        refused(lambda: client.get("/api/v1/nodes"), _UNAUTHORIZED)
+        words = refused(lambda: asked(client, CLIENT, self._controller), _UNAUTHORIZED)
+        told = self._journal(self._controller, AUTHENTICATOR, "access denied")
+        return f"HTTP 401, {words}; the authenticator: {told[-1][-200:]}"
+
+    def stranger(self) -> str:
+        """Start an instance with all that a worker has, its role and its user data, in a group that is not the cluster's."""
+        groups, pool = self._cluster.cloud.client("autoscaling"), self._pool()
+        template = (
+            pool.get("LaunchTemplate") or pool["MixedInstancesPolicy"]["LaunchTemplate"]["LaunchTemplateSpecification"]
+        )
+        before = set(self._cluster.machines.alive)
+        groups.create_auto_scaling_group(
+            AutoScalingGroupName=_STRANGERS,
+            LaunchTemplate={"LaunchTemplateId": template["LaunchTemplateId"], "Version": template["Version"]},
+            MinSize=1,
+            MaxSize=1,
+            VPCZoneIdentifier=pool["VPCZoneIdentifier"],
+        )
+        try:
+            until(lambda: set(self._cluster.machines.alive) - before, lambda: "it does not start")
+            [one] = set(self._cluster.machines.alive) - before
+            user = f"aws:{self._cluster.cloud.account}:instance:{one}"
+            found: list[dict[str, Any]] = []
+
+            def denied() -> bool:
+                requests = self._administrator.list(REQUESTS)
+                found[:] = [each for each in requests if each["spec"]["username"] == user and condition(each)]
+                return bool(found)
+
+            until(answered(denied), lambda: f"{one} asks for nothing; {self._last(one)}", _PATIENCE)
+            words = self._denied(found[0]["metadata"]["name"], "is in no group of this cluster")
+            kubelet = self._journal(one, "kubelet.service", "signing request is denied", 60.0)[-1]
+            if one in self.life.look.nodes():
+                raise DidNotHappenError(f"{one} became a node")
+        finally:
+            groups.delete_auto_scaling_group(AutoScalingGroupName=_STRANGERS, ForceDelete=True)
+        until(lambda: one not in self._cluster.machines.alive, lambda: f"{one} is on")
+        return f"denied: {words!r}; its kubelet: {kubelet[-200:]}"
+
+    def no_authenticator(self) -> str:
+        """Take the authenticator away: it comes back by itself; while it is kept away a new worker waits for it."""
+        machines, controller = self._cluster.machines, self._controller
+        back = []
+        for harmed in (("kill", "--signal=KILL"), ("stop",)):
+            harm.inside(machines, controller, "systemctl", *harmed, AUTHENTICATOR)
+            back.append(until(lambda: self._is_active(AUTHENTICATOR), lambda: f"{AUTHENTICATOR} stays away", 30))
+        harm.inside(machines, controller, "mv", _PROGRAM, f"{_PROGRAM}.away")
+        harm.inside(machines, controller, "systemctl", "stop", AUTHENTICATOR)
+        try:
+            [new] = self._grow()
+            told = self._journal(controller, AGENT, f"{AUTHENTICATOR} does not stay up")[-1]
+            # It has everything by then but somebody who knows it.
+            self._journal(new, AGENT, '"containerd"', 60.0)
+            time.sleep(8.0)
+            if new in self.life.look.nodes():
+                raise DidNotHappenError(f"{new} is a node, and nobody knew it")
+        finally:
+            harm.inside(machines, controller, "mv", f"{_PROGRAM}.away", _PROGRAM)
+        began = time.monotonic()
+        until(answered(lambda: new in self.life.look.ready()), lambda: self._last(new), _PATIENCE)
+        return (
+            f"back {back[0]:.1f} s after kill -9, {back[1]:.1f} s after a stop; {new} was ready"
+            f" {time.monotonic() - began:.1f} s after it was let come back; the controller: {json.loads(told)['reason']}"
+        )
+
+    def pod_that_stays(self) -> str:
+        """Take a worker away on which a pod runs that its disruption budget lets nobody evict."""
+        cluster, client = self._cluster, self.life.look.client
+        labels = {"app": "stays"}
+        pod = {"containers": [{"name": "stays", "image": ANSWER, "imagePullPolicy": "IfNotPresent"}]}
+        spec = {"replicas": 1, "selector": {"matchLabels": labels}}
+        spec["template"] = {"metadata": {"labels": labels}, "spec": pod}
+        client.create("/apis/apps/v1/namespaces/default/deployments", {"metadata": {"name": "stays"}, "spec": spec})
+        budget = {"maxUnavailable": 0, "selector": {"matchLabels": labels}}
+        client.create(
+            "/apis/policy/v1/namespaces/default/poddisruptionbudgets", {"metadata": {"name": "keep"}, "spec": budget}
+        )
+        until(answered(lambda: self.life.look.where("app=stays")), lambda: "; ".join(self.life.look.not_ready()), 60)
+        [(stays, victim)] = self.life.look.where("app=stays").items()
+        with self._drained_within(_BUDGET):
+            began = time.monotonic()
+            cluster.cloud.client("autoscaling").terminate_instance_in_auto_scaling_group(
+                InstanceId=victim, ShouldDecrementDesiredCapacity=True
+            )
+            until(lambda: victim not in cluster.machines.alive, lambda: f"{victim} is on", _PATIENCE)
+        took = time.monotonic() - began
+        said = [one.reason for one in node_lines(cluster.aws, NAME, [victim]) if one.step == "drain"]
+        if took < _BUDGET or not said or stays not in said[-1] or "keep" not in said[-1]:
+            raise DidNotHappenError(f"{victim} was off after {took:.1f} s; its log says {said}")
+        until(answered(lambda: victim not in self.life.look.nodes()), lambda: f"{victim} is a node", _PATIENCE)
+        # With its budget gone nothing keeps it, and it runs elsewhere.
+        until(answered(lambda: self.life.look.where("app=stays")), lambda: "; ".join(self.life.look.not_ready()), 60)
+        client.delete("/apis/policy/v1/namespaces/default/poddisruptionbudgets/keep")
+        client.delete("/apis/apps/v1/namespaces/default/deployments/stays")
+        return f"off after {took:.1f} s; the node log: {said[-1]}"
+
+    def no_balancer(self) -> str:
+        """Take the API's load balancer away until workers are given up, then bring it back."""
+        cluster, [worker], controller = self._cluster, self._workers, self._controller
+        assert cluster.front
+        assert cluster.front.balancer
+        local = self._directly(controller)
+        before, alive = self._renewed(local, controller), set(cluster.machines.alive)
+        seen: set[bool] = set()
+
+        def silent() -> bool:
+            nodes = {one["metadata"]["name"]: one for one in local.list("/api/v1/nodes")}
+            seen.add(is_true(nodes[controller], "Ready"))
+            return not is_true(nodes[worker], "Ready")
+
+        began = time.monotonic()
+        cluster.front.balancer.gone = True
+        try:
+            away = until(silent, lambda: f"{worker} is ready, and nobody can have heard of it", 120)
+            if seen != {True} or self._renewed(local, controller) <= before:
+                raise DidNotHappenError(f"{controller} stopped being ready, or renewing its lease")
+        finally:
+            cluster.front.balancer.gone = False
+        back = until(answered(lambda: worker in self.life.look.ready()), lambda: f"{worker} does not come back", 120)
+        if set(cluster.machines.alive) != alive:
+            raise DidNotHappenError(f"instances were replaced: {alive ^ set(cluster.machines.alive)}")
+        self.life.whole()
+        gap = self.life.writer.seen(began, time.monotonic()).gap
+        return (
+            f"{worker} was given up after {away:.0f} s and ready {back:.1f} s after it came back; {controller} was ready"
+            f" all the time; a client could not write for {gap:.0f} s"
+        )
+
+    def renew(self) -> str:
+        """Let a controller's certificate be in its last quarter: all are renewed, and the components show the new ones."""
+        cluster, controller = self._cluster, self._controller
+        address = cluster.machines.address_of(controller)
+        name = f"api.{cluster.wanted['dns']['domain']}"
+        had = expiry.shown(address, name, self._door.authority)
+        due = expiry.age(cluster.machines.root(controller) / "etc/kubernetes/pki")
+        until(lambda: expiry.shown(address, name, self._door.authority) == due, lambda: "the old one is shown")
+        began = time.monotonic()
+        harm.inside(cluster.machines, controller, "systemctl", "restart", AGENT)
+        until(
+            lambda: expiry.shown(address, name, self._door.authority) not in {had, due, None},
+            lambda: self._last(controller),
+            _PATIENCE,
+        )
+        new = expiry.shown(address, name, self._door.authority)
+        until(answered(self.life.look.client.ready), lambda: "the API is not ready", _PATIENCE)
+        told = json.loads(self._journal(controller, AGENT, "renewed, because of", 60.0)[-1])["reason"]
+        self.life.whole()
+        seen = self.life.writer.seen(began, time.monotonic())
+        assert new
+        if new.days < expiry.A_YEAR - 2:
+            raise DidNotHappenError(f"the new certificate lasts {new.days} days")
+        return f"{told}; a certificate of {new.days} days is shown; nobody could write for {seen.gap:.1f} s"
+
+    def refused_manifest(self) -> str:
+        """Bring an object that the API server refuses: the roll stops and is rolled back, and the old one serves meanwhile."""
+        cluster, wrong = self._cluster, self._cluster.folder / "wrong.yaml"
+        port = {"port": 99999, "targetPort": 80}
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "impossible", "namespace": "default"}}
+        wrong.write_text(json.dumps({**service, "spec": {"ports": [port]}}), encoding="utf-8")
+        cluster.wanted["manifests"] = [str(wrong)]
+        began, before = time.monotonic(), self._controller
+        try:
+            state = cluster.apply().state.value
+        except KubecfnError as error:
+            refused = error.message
+        else:
+            raise DidNotHappenError(f"the stack is {state}")
+        finally:
+            del cluster.wanted["manifests"]
+        took = time.monotonic() - began
+        seen = self.life.writer.seen(began, time.monotonic())
+        told = why(cluster.aws, NAME, NAME)
+        lines = [one.reason for one in told.nodes]
+        if not any("impossible" in line and "99999" in line for line in lines):
+            raise DidNotHappenError(f"kubecfn why names no object: {told.text()}")
+        self.life.whole()
+        stayed = "the old one is still there" if self._controller == before else "the old one was replaced at the end"
+        return f"{refused[:120]} after {took:.0f} s; why: {lines[-1]}; {stayed}; meanwhile {seen}"
+
+    def no_space(self) -> str:
+        """Fill etcd to its quota: the API refuses writes, the status says so; compacted, defragmented and disarmed it is well."""
+        cluster, client = self._cluster, self.life.look.client
+        ask = function(cluster.aws, where(cluster.aws, NAME).function, NAME)
+        self._quota(_ROOM + max(row.db_size or 0 for row in status(ask).members))
+        refused = ""
+        for number in itertools.count():
+            body = {"metadata": {"name": f"filler-{number}"}, "data": {"filler": "x" * _LARGE}}
+            try:
+                client.create(_CONFIG_MAPS, body)
+            except KubernetesError as error:
+                refused = error.message
+                if "space exceeded" in refused:
+                    break
+                time.sleep(0.5)
+        began = time.monotonic()
+        report = status(ask)
+        if not any("NOSPACE" in alarm for alarm in report.alarms):
+            raise DidNotHappenError(f"the status says {report.alarms}, {report.reason}")
+        for one in list(client.list(_CONFIG_MAPS)):
+            if one["metadata"]["name"].startswith("filler-"):
+                client.delete(f"{_CONFIG_MAPS}/{one['metadata']['name']}")
+        for question in ({"ask": "compact"}, {"ask": "defrag", "instance": self._controller}, {"ask": "disarm"}):
+            ask.ask(question)
+        wrote = self.life.writer.last
+        until(lambda: self.life.writer.last > wrote, lambda: "nobody can write", 60)
+        gap = self.life.writer.seen(began, time.monotonic()).gap
+        self._quota(0)
+        self.life.whole()
+        return f"the API: {refused}; status: ALARM {', '.join(report.alarms)}; well again, {gap:.1f} s without a write"
+
+    # how
+
+    @property
+    def _administrator(self) -> Client:
+        return self.life.look.client
+
+    @property
+    def _door(self) -> Door:
+        return Door(self._cluster.wanted["dns"]["domain"], REGION, kubeconfig.read(self.life.file).authority)
+
+    def _directly(self, controller: str) -> Client:
+        """Return an administrator's client of one controller's own API server."""
+        return Client.from_kubeconfig(
+            self.life.file, server=f"https://{self._cluster.machines.address_of(controller)}:6443"
+        )
+
+    def _denied(self, request: str, words: str) -> str:
+        kind, reason = verdict(self._administrator, request)
+        if kind != "Denied" or words not in reason:
+            raise DidNotHappenError(f"the request was to be denied ({words}); it was {kind}: {reason}")
+        return reason
+
+    def _renewed(self, client: Client, node: str) -> datetime:
+        return datetime.fromisoformat(client.get(f"{_LEASES}/{node}")["spec"]["renewTime"]).astimezone(UTC)
+
+    def _is_active(self, unit: str) -> bool:
+        shown = self._cluster.machines.run(self._controller, "systemctl", "is-active", unit)
+        return shown.stdout.strip() == "active"
+
+    def _pool(self) -> dict[str, Any]:
+        """Return the workers' group."""
+        groups = self._cluster.cloud.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+        [found] = [one for one in groups if one["AutoScalingGroupName"] not in {f"{NAME}-controllers", _STRANGERS}]
+        return dict(found)
+
+    def _grow(self) -> list[str]:
+        """Add a worker; return it as soon as it boots."""
+        alive = set(self._cluster.machines.alive)
+        name = self._pool()["AutoScalingGroupName"]
+        self._cluster.cloud.client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=2)
+        until(lambda: set(self._cluster.machines.alive) - alive, lambda: "no worker is added")
+        return sorted(set(self._cluster.machines.alive) - alive)
+
+    def _journal(self, instance: str, unit: str, words: str, seconds: float = 30.0) -> list[str]:
+        """Wait until a unit has written words; return those lines."""
+        found: list[str] = []
+
+        def there() -> bool:
+            lines = self._cluster.machines.journal(instance, "--unit", unit, "--output=cat").splitlines()
+            found[:] = [line for line in lines if words in line]
+            return bool(found)
+
+        until(there, lambda: f"{unit} of {instance} does not say {words!r}", seconds)
+        return found
+
+    def _last(self, instance: str) -> str:
+        """Return what an agent wrote last."""
+        return "; ".join(
+            self._cluster.machines.journal(instance, "--unit", AGENT, "--output=cat", "--lines=3").splitlines()
+        )
+
+    @contextmanager
+    def _drained_within(self, seconds: int) -> Iterator[None]:
+        """Give pods so long to leave a worker."""
+        cloud = self._cluster.cloud
+        function_ = cloud.client("cloudformation").describe_stack_resource(
+            StackName=NAME, LogicalResourceId="WorkerLifecycle"
+        )["StackResourceDetail"]["PhysicalResourceId"]
+        functions = cloud.client("lambda")
+        had = functions.get_function_configuration(FunctionName=function_)["Environment"]["Variables"]
+
+        def give(budget: str) -> None:
+            functions.update_function_configuration(
+                FunctionName=function_, Environment={"Variables": {**had, "BUDGET": budget}}
+            )
+
+        give(str(seconds))
+        try:
+            yield
+        finally:
+            give(had["BUDGET"])
+
+    def _quota(self, size: int) -> None:
+        """Start etcd again with this quota, or with what the agent wrote."""
+        machines, one = self._cluster.machines, self._controller
+        file = machines.root(one) / "etc/etcd/etcd.yaml"
+        kept = file.with_name("quota-before")
+        text = file.read_text(encoding="utf-8")
+        if size:
+            kept.write_text(text, encoding="utf-8")
+        lines = [line for line in text.splitlines() if not line.startswith("quota-backend-bytes")]
+        file.write_text(
+            "\n".join([*lines, f"quota-backend-bytes: {size}", ""]) if size else kept.read_text(encoding="utf-8")
+        )
+        harm.inside(machines, one, "systemctl", "restart", "etcd.service")
+        until(answered(self.life.look.client.ready), lambda: "the API is not ready", 60)
+
+
+def refused(act: Callable[[], object], status: int) -> str:
+    """See that the API server refuses something; return its words."""
+    try:
+        act()
+    except KubernetesError as error:
+        if error.status != status:
+            raise
+        return error.message
+    raise DidNotHappenError(f"it was to be refused with HTTP {status}, and was done")
+
+
+def steps(trouble: Trouble) -> dict[str, Callable[[], str]]:
+    """Return what is done, in its order."""
+    return {
+        "create one and one": trouble.create,
+        "forged requests for certificates": trouble.forge,
+        "a role that the cluster does not know": trouble.other_role,
+        "a worker's role on an instance of another group": trouble.stranger,
+        "the authenticator down while a worker is added": trouble.no_authenticator,
+        "a pod that cannot be evicted": trouble.pod_that_stays,
+        "the API's load balancer gone, and back": trouble.no_balancer,
+        "a certificate in its last quarter": trouble.renew,
+        "a manifest that the API server refuses": trouble.refused_manifest,
+        "etcd full, and mended": trouble.no_space,
+    }
