@@ -8,9 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,22 +16,36 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Goal:
-    """A number and what it may be at most, measured in one scenario."""
+    """A number, measured in one scenario, and what it may be at most; None where it is only to be known."""
 
     scenario: str
     name: str
     measured: float
-    most: float
+    most: float | None
     unit: str = "s"
 
     @property
-    def met(self) -> bool:
-        """Whether it is no more than that."""
-        return self.measured <= self.most
+    def met(self) -> bool | None:
+        """Whether it is no more than that; None without a most."""
+        return None if self.most is None else self.measured <= self.most
 
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
-        return f"{self.measured:.3g}{unit} (goal {self.most:.3g}{unit})"
+        goal = "" if self.most is None else f" (goal {self.most:.3g}{unit})"
+        return f"{self.measured:.3g}{unit}{goal}"
+
+
+@dataclass(frozen=True)
+class Play:
+    """One scenario as it was played.
+
+    Attributes:
+        load: how many waited for this machine's processors, in the mean of the five minutes before its end.
+    """
+
+    name: str
+    seconds: float
+    load: float
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ class Results:
     console: Console
     rows: list[Row] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
+    plays: list[Play] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
     _playing: str = ""
 
@@ -61,6 +74,20 @@ class Results:
     def good(self) -> bool:
         """Whether everything happened as it must; a goal missed by the clock is no failure, it is shown."""
         return all(row.good for row in self.rows)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken."""
+        return time.monotonic() - self.begun
+
+    @contextmanager
+    def playing(self, name: str) -> Iterator[None]:
+        """Time one scenario."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.plays.append(Play(name, time.monotonic() - begun, os.getloadavg()[1]))
 
     @contextmanager
     def step(self, scenario: str, name: str) -> Iterator[Callable[[str], None]]:
@@ -85,8 +112,8 @@ class Results:
         if all(row.good for row in self.rows if row.scenario == scenario):
             self.rows.append(Row(scenario, "between the steps", reason, 0.0, good=False))
 
-    def measure(self, name: str, measured: float, most: float, unit: str = "s") -> str:
-        """Keep a number that has a goal; return it with the goal in words."""
+    def measure(self, name: str, measured: float, most: float | None, unit: str = "s") -> str:
+        """Keep a number; return it, with its goal if it has one, in words."""
         self.goals.append(Goal(self._playing, name, measured, most, unit))
         return f"{name} {self.goals[-1]}"
 
@@ -107,33 +134,9 @@ class Results:
             busy = f"{os.getloadavg()[2]:.1f} waited for {processors} processors in the last quarter of an hour"
             drawn.add_row("", "load of this machine", busy, "")
         for goal in self.goals:
-            drawn.add_row("goal", f"{goal.scenario}: {goal.name}", f"{goal} {'met' if goal.met else 'MISSED'}", "")
+            verdict = "" if goal.met is None else " met" if goal.met else " MISSED"
+            drawn.add_row("goal", f"{goal.scenario}: {goal.name}", f"{goal}{verdict}", "")
         return drawn
-
-    @property
-    def measured(self) -> dict[str, Any]:
-        """The numbers as plain data."""
-        return {
-            "good": self.good,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - self.begun, 1),
-            "load": round(os.getloadavg()[2], 1),
-            "processors": os.cpu_count(),
-            "goals": [
-                {
-                    "name": f"{one.scenario}: {one.name}",
-                    "measured": round(one.measured, 3),
-                    "most": one.most,
-                    "unit": one.unit,
-                    "met": one.met,
-                }
-                for one in self.goals
-            ],
-            "steps": [
-                {"scenario": one.scenario, "step": one.step, "result": one.result, "seconds": round(one.seconds, 2)}
-                for one in self.rows
-            ],
-        }
 
     def keep(self, run: Path, kept: Path) -> None:
         """Copy what a person reads after a failure: consoles, journals, logs."""
@@ -146,4 +149,4 @@ class Results:
             shutil.copytree(journal, kept / journal.relative_to(run).parts[0] / journal.parts[-5] / "journal")
 
     def _clock(self) -> str:
-        return f"{time.monotonic() - self.begun:6.1f} s"
+        return f"{self.seconds:6.1f} s"

@@ -15,7 +15,8 @@ from kubecfn.demo.proof import signals, wait_until_dns_names
 from .cluster import NAME, Cluster, DidNotHappenError, network, opened, until
 from .faults import VOLUME, Faults
 from .hub import Hub
-from .kubernetes.scenario import kubernetes
+from .kubernetes.boot import kubernetes_boot
+from .kubernetes.scenario import kubernetes, kubernetes_faults
 from .life import lived
 from .results import Results
 
@@ -47,7 +48,8 @@ def play(names: Iterable[str], run: Path, build: Path, console: Console, speed: 
     hub.build()
     for name in names:
         try:
-            SCENARIOS[name](Stage(name, run, build, hub, results, speed))
+            with results.playing(name):
+                SCENARIOS[name](Stage(name, run, build, hub, results, speed))
         except Exception as error:  # noqa: BLE001  it stands in the table; where it was raised is for whoever looks for it
             with (run / "failures.log").open("a", encoding="utf-8") as log:
                 log.write(traceback.format_exc())
@@ -243,5 +245,7 @@ WHOLE: dict[str, Callable[[Stage], None]] = {
     "upgrade": upgrade,
     "faults": faults,
     "kubernetes": kubernetes,
+    "kubernetes-boot": kubernetes_boot,
+    "kubernetes-faults": kubernetes_faults,
 }
 SCENARIOS = {**WHOLE, "short": short}
