@@ -255,6 +255,8 @@ class KubernetesLife:
         of = {name: self.cluster.machines.memory(name) >> 20 for name in nodes if name in self.cluster.machines.alive}
         controllers = [str(of[one]) for one in of if CONTROLLER in nodes[one]["metadata"]["labels"]]
         workers = [str(of[one]) for one in of if CONTROLLER not in nodes[one]["metadata"]["labels"]]
+        most = max(int(one) for one in controllers)
+        self.results.measure("memory of a controller, the most of three", most, None, "MiB")
         return f"memory of controllers {', '.join(controllers)} MiB, of workers {', '.join(workers)} MiB"
 
 
