@@ -63,6 +63,11 @@ class KubernetesLife:
     file: Path
 
     @property
+    def authority(self) -> str:
+        """The certificate of the cluster's Kubernetes authority, PEM."""
+        return kubeconfig.read(self.file).authority
+
+    @property
     def size(self) -> int:
         """How many controllers there are to be."""
         return int(self.cluster.wanted["controllers"]["count"])

@@ -12,7 +12,7 @@ from tests.rehearsal.cluster import DidNotHappenError, opened
 
 from .life import KubernetesLife, lived
 from .smoke import smoked
-from .trouble import Trouble, steps
+from .trouble import steps
 
 if TYPE_CHECKING:
     from tests.rehearsal.scenarios import Stage
@@ -51,7 +51,7 @@ def kubernetes(stage: Stage) -> None:
 def kubernetes_faults(stage: Stage) -> None:
     """One controller and one worker: who is not let in, what is waited for, what is refused in words, what mends itself."""
     with _living(stage, _ALONE, TO) as life:
-        for name, act in steps(Trouble(life)).items():
+        for name, act in steps(life).items():
             _do(stage, name, act)
 
 

@@ -12,37 +12,32 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from kubecfn.care.ask import function
 from kubecfn.care.status import look as status
 from kubecfn.care.where import where
 from kubecfn.deploy.why import node_lines, why
 from kubecfn.errors import KubecfnError
-from kubecfn.kubernetes import kubeconfig
 from kubecfn.kubernetes.client import Client
 from kubecfn.kubernetes.wire import KubernetesError
-from kubecfn.node.approval import CLIENT, SERVING
 from tests.rehearsal import harm
-from tests.rehearsal.cluster import NAME, REGION, Cluster, DidNotHappenError, until
+from tests.rehearsal.cluster import NAME, Cluster, DidNotHappenError, until
 
 from . import expiry
 from .containers import ANSWER
-from .forged import REQUESTS, Door, asked, condition, verdict
 from .life import KubernetesLife
 from .life import asked as answered
 from .look import is_true
+from .strangers import AUTHENTICATOR, Strangers, pool_of
+from .words import AGENT, last, written
 
-AGENT, AUTHENTICATOR = "kubecfn-agent.service", "aws-iam-authenticator.service"
 _PROGRAM = "/usr/local/bin/aws-iam-authenticator"
-_STRANGERS = "strangers"
 _PATIENCE = 240.0
 _BUDGET = 15
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 _ROOM = 16 << 20
 _LARGE = 900_000
-_UNAUTHORIZED, _FORBIDDEN = 401, 403
 
 
 @dataclass
@@ -72,69 +67,6 @@ class Trouble:
         self.life.writer.__enter__()
         return f"{state}; {len(self.life.look.pods())} pods are ready"
 
-    def forge(self) -> str:
-        """Ask for certificates with what a worker has: its role and its kubelet's key."""
-        machines, [worker], controller = self._cluster.machines, self._workers, self._controller
-        own, other = map(machines.address_of, (worker, controller))
-        role = self._door.by_role(machines, worker)
-        kubelet = self._door.by_kubelet(machines, worker, self._cluster.folder)
-        said = [
-            self._denied(asked(role, CLIENT, worker), "nobody registers it again"),
-            self._denied(asked(role, CLIENT, controller), "may not ask for"),
-            self._denied(asked(kubelet, SERVING, worker, (own, other)), f"{other} is not {worker}'s"),
-            # The API server itself, by its NodeRestriction.
-            refused(lambda: asked(kubelet, SERVING, controller, (other,)), _FORBIDDEN),
-            refused(lambda: asked(kubelet, CLIENT, controller), _FORBIDDEN),
-        ]
-        # Or nothing would be said by its refusing all the others.
-        kind, reason = verdict(self._administrator, asked(kubelet, SERVING, worker, (own,)))
-        if kind != "Approved":
-            raise DidNotHappenError(f"what a kubelet may ask for was {kind}: {reason}")
-        return f"{len(said)} denied: {'; '.join(said[:4])}; its own was approved"
-
-    def other_role(self) -> str:
-        """Come with a role of this account that the cluster does not know: a controller's own."""
-        client = self._door.by_role(self._cluster.machines, self._controller)
-        refused(lambda: client.get("/api/v1/nodes"), _UNAUTHORIZED)
-        words = refused(lambda: asked(client, CLIENT, self._controller), _UNAUTHORIZED)
-        told = self._journal(self._controller, AUTHENTICATOR, "access denied")
-        return f"HTTP 401, {words}; the authenticator: {told[-1][-200:]}"
-
-    def stranger(self) -> str:
-        """Start an instance with all that a worker has, its role and its user data, in a group that is not the cluster's."""
-        groups, pool = self._cluster.cloud.client("autoscaling"), self._pool()
-        template = (
-            pool.get("LaunchTemplate") or pool["MixedInstancesPolicy"]["LaunchTemplate"]["LaunchTemplateSpecification"]
-        )
-        before = set(self._cluster.machines.alive)
-        groups.create_auto_scaling_group(
-            AutoScalingGroupName=_STRANGERS,
-            LaunchTemplate={"LaunchTemplateId": template["LaunchTemplateId"], "Version": template["Version"]},
-            MinSize=1,
-            MaxSize=1,
-            VPCZoneIdentifier=pool["VPCZoneIdentifier"],
-        )
-        try:
-            until(lambda: set(self._cluster.machines.alive) - before, lambda: "it does not start")
-            [one] = set(self._cluster.machines.alive) - before
-            user = f"aws:{self._cluster.cloud.account}:instance:{one}"
-            found: list[dict[str, Any]] = []
-
-            def denied() -> bool:
-                requests = self._administrator.list(REQUESTS)
-                found[:] = [each for each in requests if each["spec"]["username"] == user and condition(each)]
-                return bool(found)
-
-            until(answered(denied), lambda: f"{one} asks for nothing; {self._last(one)}", _PATIENCE)
-            words = self._denied(found[0]["metadata"]["name"], "is in no group of this cluster")
-            kubelet = self._journal(one, "kubelet.service", "signing request is denied", 60.0)[-1]
-            if one in self.life.look.nodes():
-                raise DidNotHappenError(f"{one} became a node")
-        finally:
-            groups.delete_auto_scaling_group(AutoScalingGroupName=_STRANGERS, ForceDelete=True)
-        until(lambda: one not in self._cluster.machines.alive, lambda: f"{one} is on")
-        return f"denied: {words!r}; its kubelet: {kubelet[-200:]}"
-
     def no_authenticator(self) -> str:
         """Take the authenticator away: it comes back by itself; while it is kept away a new worker waits for it."""
         machines, controller = self._cluster.machines, self._controller
@@ -146,16 +78,16 @@ class Trouble:
         harm.inside(machines, controller, "systemctl", "stop", AUTHENTICATOR)
         try:
             [new] = self._grow()
-            told = self._journal(controller, AGENT, f"{AUTHENTICATOR} does not stay up")[-1]
+            told = written(self._cluster.machines, controller, AGENT, f"{AUTHENTICATOR} does not stay up")[-1]
             # It has everything by then but somebody who knows it.
-            self._journal(new, AGENT, '"containerd"', 60.0)
+            written(self._cluster.machines, new, AGENT, '"containerd"', 60.0)
             time.sleep(8.0)
             if new in self.life.look.nodes():
                 raise DidNotHappenError(f"{new} is a node, and nobody knew it")
         finally:
             harm.inside(machines, controller, "mv", f"{_PROGRAM}.away", _PROGRAM)
         began = time.monotonic()
-        until(answered(lambda: new in self.life.look.ready()), lambda: self._last(new), _PATIENCE)
+        until(answered(lambda: new in self.life.look.ready()), lambda: last(self._cluster.machines, new), _PATIENCE)
         return (
             f"back {back[0]:.1f} s after kill -9, {back[1]:.1f} s after a stop; {new} was ready"
             f" {time.monotonic() - began:.1f} s after it was let come back; the controller: {json.loads(told)['reason']}"
@@ -226,19 +158,19 @@ class Trouble:
         cluster, controller = self._cluster, self._controller
         address = cluster.machines.address_of(controller)
         name = f"api.{cluster.wanted['dns']['domain']}"
-        had = expiry.shown(address, name, self._door.authority)
+        had = expiry.shown(address, name, self.life.authority)
         due = expiry.age(cluster.machines.root(controller) / "etc/kubernetes/pki")
-        until(lambda: expiry.shown(address, name, self._door.authority) == due, lambda: "the old one is shown")
+        until(lambda: expiry.shown(address, name, self.life.authority) == due, lambda: "the old one is shown")
         began = time.monotonic()
         harm.inside(cluster.machines, controller, "systemctl", "restart", AGENT)
         until(
-            lambda: expiry.shown(address, name, self._door.authority) not in {had, due, None},
-            lambda: self._last(controller),
+            lambda: expiry.shown(address, name, self.life.authority) not in {had, due, None},
+            lambda: last(self._cluster.machines, controller),
             _PATIENCE,
         )
-        new = expiry.shown(address, name, self._door.authority)
+        new = expiry.shown(address, name, self.life.authority)
         until(answered(self.life.look.client.ready), lambda: "the API is not ready", _PATIENCE)
-        told = json.loads(self._journal(controller, AGENT, "renewed, because of", 60.0)[-1])["reason"]
+        told = json.loads(written(self._cluster.machines, controller, AGENT, "renewed, because of", 60.0)[-1])["reason"]
         self.life.whole()
         seen = self.life.writer.seen(began, time.monotonic())
         assert new
@@ -257,7 +189,7 @@ class Trouble:
         try:
             state = cluster.apply().state.value
         except KubecfnError as error:
-            refused = error.message
+            ended = error.message.splitlines()[0]
         else:
             raise DidNotHappenError(f"the stack is {state}")
         finally:
@@ -269,7 +201,7 @@ class Trouble:
         if not any("impossible" in line and "99999" in line for line in lines):
             raise DidNotHappenError(f"kubecfn why names no object: {told.text()}")
         stayed = "the old one is still there" if self._controller == before else "the old one was replaced at the end"
-        return f"{refused[:120]} after {took:.0f} s; why: {lines[-1]}; {stayed}; meanwhile {seen}"
+        return f"{ended} after {took:.0f} s; why: {lines[-1]}; {stayed}; meanwhile {seen}"
 
     def no_space(self) -> str:
         """Fill etcd to its quota: the API refuses writes, the status says so; compacted, defragmented and disarmed it is well."""
@@ -304,25 +236,11 @@ class Trouble:
 
     # how
 
-    @property
-    def _administrator(self) -> Client:
-        return self.life.look.client
-
-    @property
-    def _door(self) -> Door:
-        return Door(self._cluster.wanted["dns"]["domain"], REGION, kubeconfig.read(self.life.file).authority)
-
     def _directly(self, controller: str) -> Client:
         """Return an administrator's client of one controller's own API server."""
         return Client.from_kubeconfig(
             self.life.file, server=f"https://{self._cluster.machines.address_of(controller)}:6443"
         )
-
-    def _denied(self, request: str, words: str) -> str:
-        kind, reason = verdict(self._administrator, request)
-        if kind != "Denied" or words not in reason:
-            raise DidNotHappenError(f"the request was to be denied ({words}); it was {kind}: {reason}")
-        return reason
 
     def _renewed(self, client: Client, node: str) -> datetime:
         return datetime.fromisoformat(client.get(f"{_LEASES}/{node}")["spec"]["renewTime"]).astimezone(UTC)
@@ -331,37 +249,13 @@ class Trouble:
         shown = self._cluster.machines.run(self._controller, "systemctl", "is-active", unit)
         return shown.stdout.strip() == "active"
 
-    def _pool(self) -> dict[str, Any]:
-        """Return the workers' group."""
-        groups = self._cluster.cloud.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
-        [found] = [one for one in groups if one["AutoScalingGroupName"] not in {f"{NAME}-controllers", _STRANGERS}]
-        return dict(found)
-
     def _grow(self) -> list[str]:
         """Add a worker; return it as soon as it boots."""
         alive = set(self._cluster.machines.alive)
-        name = self._pool()["AutoScalingGroupName"]
+        name = pool_of(self._cluster)["AutoScalingGroupName"]
         self._cluster.cloud.client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=2)
         until(lambda: set(self._cluster.machines.alive) - alive, lambda: "no worker is added")
         return sorted(set(self._cluster.machines.alive) - alive)
-
-    def _journal(self, instance: str, unit: str, words: str, seconds: float = 30.0) -> list[str]:
-        """Wait until a unit has written words; return those lines."""
-        found: list[str] = []
-
-        def there() -> bool:
-            lines = self._cluster.machines.journal(instance, "--unit", unit, "--output=cat").splitlines()
-            found[:] = [line for line in lines if words in line]
-            return bool(found)
-
-        until(there, lambda: f"{unit} of {instance} does not say {words!r}", seconds)
-        return found
-
-    def _last(self, instance: str) -> str:
-        """Return what an agent wrote last."""
-        return "; ".join(
-            self._cluster.machines.journal(instance, "--unit", AGENT, "--output=cat", "--lines=3").splitlines()
-        )
 
     @contextmanager
     def _drained_within(self, seconds: int) -> Iterator[None]:
@@ -400,24 +294,14 @@ class Trouble:
         until(answered(self.life.look.client.ready), lambda: "the API is not ready", 60)
 
 
-def refused(act: Callable[[], object], status: int) -> str:
-    """See that the API server refuses something; return its words."""
-    try:
-        act()
-    except KubernetesError as error:
-        if error.status != status:
-            raise
-        return error.message
-    raise DidNotHappenError(f"it was to be refused with HTTP {status}, and was done")
-
-
-def steps(trouble: Trouble) -> dict[str, Callable[[], str]]:
+def steps(life: KubernetesLife) -> dict[str, Callable[[], str]]:
     """Return what is done, in its order."""
+    trouble, strangers = Trouble(life), Strangers(life)
     return {
         "create one and one": trouble.create,
-        "forged requests for certificates": trouble.forge,
-        "a role that the cluster does not know": trouble.other_role,
-        "a worker's role on an instance of another group": trouble.stranger,
+        "forged requests for certificates": strangers.forge,
+        "a role that the cluster does not know": strangers.other_role,
+        "a worker's role on an instance of another group": strangers.stranger,
         "the authenticator down while a worker is added": trouble.no_authenticator,
         "a pod that cannot be evicted": trouble.pod_that_stays,
         "the API's load balancer gone, and back": trouble.no_balancer,
