@@ -106,6 +106,8 @@ _FROM_1_33 = {"kube-apiserver": ("--cloud-provider", "--cloud-config")}
 _FROM_1_35 = {**_FROM_1_33, "kubelet": ("--pod-infra-container-image",)}
 
 _ETCD_3_6 = Version(3, 6, 16)
+# One runtime for all minors: the one that each of them was rehearsed with.
+_CONTAINERD = Version(2, 3, 7)
 _CNI = Version(1, 9, 1)
 # flannel-io/flannel v0.28.10, Documentation/kube-flannel.yml, names this plugin.
 _FLANNEL_PLUGIN = "1.9.1-flannel3"
@@ -150,7 +152,7 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
             kubernetes=Version(1, 34, 4),
             etcd=_ETCD_3_6,
             etcd_lines=("3.5", "3.6"),
-            containerd=Version(2, 1, 9),
+            containerd=_CONTAINERD,
             containerd_majors=(1, 2),
             cni_plugins=_CNI,
             cloud_provider=Version(1, 34, 3),
@@ -163,7 +165,7 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
             kubernetes=Version(1, 35, 4),
             etcd=_ETCD_3_6,
             etcd_lines=("3.5", "3.6"),
-            containerd=Version(2, 2, 9),
+            containerd=_CONTAINERD,
             containerd_majors=(1, 2),
             cni_plugins=_CNI,
             cloud_provider=Version(1, 35, 0),
@@ -176,7 +178,7 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
             kubernetes=Version(1, 36, 3),
             etcd=_ETCD_3_6,
             etcd_lines=("3.6",),
-            containerd=Version(2, 3, 7),
+            containerd=_CONTAINERD,
             containerd_majors=(2,),
             cni_plugins=_CNI,
             cloud_provider=Version(1, 36, 1),

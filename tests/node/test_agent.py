@@ -225,3 +225,33 @@ def test_a_service_that_cannot_be_enabled_is_a_failed_start(stack, tmp_path, mon
 
     (programs / "systemctl").write_text("#!/bin/sh\nexit 0\n")
     assert main.start(tmp_path, threading.Event()) == 0
+
+
+@pytest.mark.parametrize(
+    ("root", "only", "expected"),
+    [
+        ("/", "", ["start --no-block containerd.service", "enable --now kubecfn-agent.service"]),
+        ("/", "etcd", ["enable --now kubecfn-agent.service"]),
+        ("", "", ["enable --now kubecfn-agent.service"]),
+    ],
+)
+def test_the_runtime_begins_while_the_agent_does(root, only, expected, tmp_path, monkeypatch):
+    """Whoever runs Kubernetes needs it first of all; where there is none nothing of it is asked for."""
+    said = tmp_path / "said"
+    (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho $* >> {said}\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("KUBECFN_ONLY", only)
+
+    assert main.start(Path(root or tmp_path), threading.Event()) == 0
+    assert said.read_text().splitlines() == expected
+
+
+def test_a_runtime_that_does_not_begin_keeps_no_agent_from_beginning(tmp_path, monkeypatch):
+    """The agent finds out why, and tells it; nobody could tell before."""
+    (tmp_path / "systemctl").write_text('#!/bin/sh\n[ "$1" = enable ]\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.delenv("KUBECFN_ONLY", raising=False)
+
+    assert main.start(Path("/"), threading.Event()) == 0

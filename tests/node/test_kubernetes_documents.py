@@ -79,6 +79,14 @@ def test_every_minor_of_the_version_table_has_its_programs_pinned():
     assert {line: str(release.kubernetes) for line, release in RELEASES.items()} == {
         line: programs.kubernetes(line).version for line in programs.lines()
     }
+    for line, release in RELEASES.items():
+        around = {
+            "containerd": release.containerd,
+            "cni-plugins": release.cni_plugins,
+            "cloud-provider-aws": release.cloud_provider,
+        }
+        built = {recipe.name: recipe.version for recipe in programs.around(line)}
+        assert {name: built[name] for name in around} == {name: str(version) for name, version in around.items()}
 
 
 def test_kubeadm_takes_a_controllers_documents(cluster, kubeadm, tmp_path):
