@@ -20,6 +20,7 @@ from .signals import Stack
 from .steps import StepFailed
 
 UNIT = "kubecfn-agent.service"
+RUNTIME = "containerd.service"
 
 
 def main(arguments: List[str]) -> int:
@@ -41,6 +42,10 @@ def main(arguments: List[str]) -> int:
 
 def start(root: Path, stop: threading.Event) -> int:
     """Hand over to systemd, now and at every later boot."""
+    if boot.has_kubernetes(root):
+        # It needs nothing that the agent finds out, and begins while the agent does; whether it did is the agent's to see.
+        command = ["systemctl", "start", "--no-block", RUNTIME]
+        subprocess.run(command, check=False, capture_output=True)
     command = ["systemctl", "enable", "--now", UNIT]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode == 0:
