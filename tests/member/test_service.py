@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import controller_root  # noqa: F401  it says where the agent's packages are
 import pytest
 from agent.node import Instance, Node
-from agent.patience import Patience
+from agent.patience import Patience, StoppedError
 from agent.steps import StepFailed
 from botocore.exceptions import ClientError
 from member import identity, outcry, service
@@ -151,6 +151,30 @@ def test_the_service_cries_after_its_boot_and_before_it_only_once_the_stack_was_
     made.stay()
 
     assert log.lines == ["well", ("serve", STOP.reason), "well"]
+
+
+@pytest.mark.parametrize(
+    ("done", "goes_on"),
+    [
+        (Done("serve", "3 voters"), True),
+        (Done("establish", "epoch 1 acknowledged a write", acted=True), True),
+        (Done("establish", "epoch 1 acknowledged a write", missing="it was not written yet", acted=True), False),
+        (Done("found", "begun here", missing="epoch 1 is being made", acted=True), False),
+        (Done("promoted", "its log is theirs", missing="this node was only just promoted", acted=True), False),
+    ],
+)
+def test_kubernetes_goes_on_once_etcd_here_acknowledged_a_write_of_an_established_epoch(done, goes_on, tmp_path):
+    """Not before: an epoch that nobody wrote down may yet be another's. Nor a round later: that is a boot's time."""
+    node = Node(tmp_path, "payments", "controller", "k.example", "1.36.3", "3.6.5", 300, {})
+    made = service.Service(node, None, stop := threading.Event(), [].append, Log(), 1500.0)
+    made._loop = Rounds(stop, done)
+    (etcd,) = (step for name, step in made.steps if name == "etcd")
+
+    if goes_on:
+        assert etcd(node) == done.reason
+    else:
+        with pytest.raises(StoppedError):
+            etcd(node)
 
 
 class S3:

@@ -106,7 +106,7 @@ class Service:
         return (
             (identity.STEP, self._learn),
             (certificates.STEP, self._certify),
-            ("etcd", partial(self._until, "etcd", lambda done: done.serves)),
+            ("etcd", partial(self._until, "etcd", lambda done: done.serves or done.established)),
             *((("kubernetes", self._begin_kubernetes),) if has_kubernetes(self._node.root) else ()),
             ("settled", settled),
         )
