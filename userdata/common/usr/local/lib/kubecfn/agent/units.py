@@ -76,7 +76,8 @@ class Systemd:
         Raises:
             StepFailed: systemd refused.
         """
-        _must(["systemctl", "enable", "--quiet", unit])
+        # All units would be read again, which a boot waits for; a unit that was never asked for is read when it is.
+        _must(["systemctl", "enable", "--quiet", "--no-reload", unit])
 
     def start(self, unit: str) -> None:
         """Start it, unless it runs; return at once.
