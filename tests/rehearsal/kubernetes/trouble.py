@@ -8,12 +8,12 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from kubecfn.care.ask import function
+from kubecfn.care.ask import Function, RefusedError, function
 from kubecfn.care.status import look as status
 from kubecfn.care.where import where
 from kubecfn.deploy.why import node_lines, why
@@ -226,7 +226,7 @@ class Trouble:
             if one["metadata"]["name"].startswith("filler-"):
                 client.delete(f"{_CONFIG_MAPS}/{one['metadata']['name']}")
         for question in ({"ask": "compact"}, {"ask": "defrag", "instance": self._controller}, {"ask": "disarm"}):
-            ask.ask(question)
+            until(lambda question=question: _done(ask, question), lambda: "the function is busy", 60)  # type: ignore[misc]
         wrote = self.life.writer.last
         until(lambda: self.life.writer.last > wrote, lambda: "nobody can write", 60)
         gap = self.life.writer.seen(began, time.monotonic()).gap
@@ -292,6 +292,17 @@ class Trouble:
         )
         harm.inside(machines, one, "systemctl", "restart", "etcd.service")
         until(answered(self.life.look.client.ready), lambda: "the API is not ready", 60)
+
+
+def _done(ask: Function, question: Mapping[str, str]) -> bool:
+    """Ask the function; where it does something else just now, it says to ask again."""
+    try:
+        ask.ask(question)
+    except RefusedError as error:
+        if "try again" not in str(error):
+            raise
+        return False
+    return True
 
 
 def steps(life: KubernetesLife) -> dict[str, Callable[[], str]]:
