@@ -47,11 +47,12 @@ class Upkeep:
         state = self._units.state(name)
         if not state.running:
             self._units.start(name)
+        ended = f"{name} does not stay up: {_ended(state)}: "
         if state.active != "failed" and not state.again:
             self._flaws.pop(name, None)
-        elif name not in self._flaws:
-            # Once: the same words with another time in them are no news.
-            self._flaws[name] = f"{name} does not stay up: {_ended(state)}: {self._last(name)}"
+        elif not self._flaws.get(name, "").startswith(ended):
+            # Once for each way to end: the same words with another time in them are no news.
+            self._flaws[name] = ended + self._last(name)
 
     def _last(self, name: str) -> str:
         said = [line.strip() for line in self._units.log(name, _LINES) if line.strip()]

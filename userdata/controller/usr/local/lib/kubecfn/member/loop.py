@@ -105,11 +105,6 @@ class Done:
         return self.decision == "serve"
 
     @property
-    def established(self) -> bool:
-        """A cluster that this node made has just acknowledged a write to it, and the object says so."""
-        return self.decision == "establish" and not self.missing
-
-    @property
     def stopped(self) -> bool:
         """A person has to decide."""
         return self.decision in ("stop", "failed")

@@ -106,7 +106,7 @@ class Service:
         return (
             (identity.STEP, self._learn),
             (certificates.STEP, self._certify),
-            ("etcd", partial(self._until, "etcd", lambda done: done.serves or done.established)),
+            ("etcd", partial(self._until, "etcd", _is_up)),
             *((("kubernetes", self._begin_kubernetes),) if has_kubernetes(self._node.root) else ()),
             ("settled", settled),
         )
@@ -233,6 +233,11 @@ class Service:
             copies.duty(stored)
 
         return Loop(Place(me.name, me.address, me.peer_url, folder), world, duty=duty)
+
+
+def _is_up(done: Done) -> bool:
+    """Say whether etcd here serves, or has just acknowledged the first write of a cluster that it made."""
+    return done.serves or (done.decision == "establish" and not done.missing)
 
 
 def _shown(root: Path, name: str) -> Any:
