@@ -47,6 +47,10 @@ class Sight:
     pods: tuple[Pod, ...] = ()
 
 
+# After this part of its budget a worker's critical pods are asked to leave though others are still there.
+LATE = 0.8
+
+
 class Do(Enum):
     """What is to be done about one worker."""
 
@@ -78,7 +82,7 @@ def decide(sight: Sight) -> Step:
         return _unseen(sight)
     if not sight.there:
         return Step(Do.LET_GO, f"the cluster has no node {sight.instance}: nothing runs there")
-    made = plan(sight.pods)
+    made = plan(sight.pods, late=sight.seconds >= LATE * sight.budget)
     if made.empty:
         return Step(Do.FORGET, "nothing is left on it that could move")
     if sight.seconds >= sight.budget:

@@ -2,7 +2,8 @@
 
 1. Left alone: pods of DaemonSets, which come back at once; pods that the kubelet runs by itself; pods that have ended.
 2. Whoever is being deleted is waited for, not asked again.
-3. Critical pods (system-cluster-critical, system-node-critical) are asked when all others are gone: others may need them.
+3. Critical pods (system-cluster-critical, system-node-critical) are asked when all others are gone, since others may need
+   them; when little time is left they are asked all the same, or they would end with the node unasked.
 4. What is left is empty when nothing is there but what is left alone.
 
 Source: Kubernetes, "Safely Drain a Node"; kubectl's drain.
@@ -76,11 +77,11 @@ def read(told: Mapping[str, Any]) -> Pod:
     )
 
 
-def plan(pods: Iterable[Pod]) -> Plan:
-    """Return what is to be done about these pods of one node."""
+def plan(pods: Iterable[Pod], *, late: bool = False) -> Plan:
+    """Return what is to be done about these pods of one node; `late`: little time is left."""
     mobile = sorted((pod for pod in pods if not pod.stays), key=lambda pod: (pod.namespace, pod.name))
     awaited = tuple(pod for pod in mobile if pod.leaving)
     ordinary = tuple(pod for pod in mobile if not pod.leaving and not pod.critical)
-    if ordinary or any(not pod.critical for pod in awaited):
+    if not late and (ordinary or any(not pod.critical for pod in awaited)):
         return Plan(ordinary, awaited)
     return Plan(tuple(pod for pod in mobile if not pod.leaving), awaited)

@@ -57,6 +57,14 @@ def test_the_critical_leave_last(other):
     assert named(plan([dns, pod("a", owner="DaemonSet")]).evict) == ["dns"]
 
 
+def test_when_little_time_is_left_the_critical_are_asked_too():
+    """One ordinary pod that stays must not let the cluster's DNS end unasked with its node."""
+    pods = [pod("dns", priority=CRITICAL), pod("stuck")]
+
+    assert named(plan(pods).evict) == ["stuck"]
+    assert named(plan(pods, late=True).evict) == ["dns", "stuck"]
+
+
 def test_an_empty_node_may_go():
     """Nothing is there that could leave."""
     assert plan([]).empty

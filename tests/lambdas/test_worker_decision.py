@@ -48,6 +48,17 @@ def test_a_look_decides(seen, expected, loud):
     assert (step.do, step.loud) == (expected, loud)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "budget", "asked"),
+    [(0, 900, {A}), (719, 900, {A}), (720, 900, {A, DNS}), (900, 900, {A, DNS}), (96, 120, {A, DNS})],
+)
+def test_in_the_last_fifth_of_the_budget_everyone_is_asked(seconds, budget, asked):
+    """What ends unasked with its node is missed by the cluster for as long as its next start takes."""
+    step = decide(sight(pods=(A, DNS, STAYS), seconds=seconds, budget=budget))
+
+    assert set(step.plan.evict) == asked
+
+
 def test_a_node_with_pods_is_never_forgotten():
     """Deleting it would say that they have ended, and they would run twice."""
     for pods in ((A,), (GOING,), (DNS,), (HELD, STAYS)):

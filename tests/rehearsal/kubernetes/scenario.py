@@ -11,7 +11,7 @@ from tests.rehearsal import isolation
 from tests.rehearsal.cluster import DidNotHappenError, opened
 
 from .life import KubernetesLife, lived
-from .smoke import smoked
+from .smoke import AFTER_LOSS, smoked
 from .trouble import steps
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def kubernetes(stage: Stage) -> None:
         _do(stage, "power cut of a controller", life.cut_power)
         _do(stage, "a worker is drained and replaced", life.replace_worker)
         _do(stage, "all controllers are lost for good", life.lose_all)
-        _do(stage, "kubecfn smoke after all that", lambda: smoked(life.cluster))
+        _do(stage, "kubecfn smoke after all that", lambda: smoked(life.cluster, within=AFTER_LOSS))
 
 
 def kubernetes_faults(stage: Stage) -> None:

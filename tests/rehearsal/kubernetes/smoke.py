@@ -13,6 +13,9 @@ from tests.rehearsal.cluster import Cluster, DidNotHappenError
 
 # As the CLI counts: it looks again until all is well.
 WITHIN = 60
+# A backup may hold pods of a worker that is no more: Kubernetes lets a minute pass before it deletes them, and what
+# takes their place, metrics-server for one, is ready half a minute later.
+AFTER_LOSS = 180
 
 
 def smoked(cluster: Cluster, within: int = WITHIN) -> str:
