@@ -6,7 +6,6 @@ import base64
 import ipaddress
 import itertools
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
-from kubecfn.artifacts import data_root
 from kubecfn.kubernetes.client import KubernetesError
 from kubecfn.local.clock import ScaledClock
 from kubecfn.local.embedded import EmbeddedAws
@@ -25,8 +23,6 @@ from kubecfn.local.fleet.machines import NoMachines
 from kubecfn.pki.keys import key_file
 from tests.kubernetes.clocks import Clock
 from tests.kubernetes.server import running
-
-sys.path.insert(0, str(data_root("userdata") / "controller/usr/local/lib/kubecfn"))
 
 CLUSTER, ACCOUNT = "payments", EmbeddedAws.account
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"

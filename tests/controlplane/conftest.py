@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import threading
 from types import SimpleNamespace
 
 import pytest
+from agent.node import Instance, Node
+from agent.patience import Patience
+from controlplane.service import Around, ControlPlane
+from kubeadm import instance, run
+from member.identity import Identity
 
-from kubecfn.artifacts import data_root
 from kubecfn.kubernetes.client import KubernetesError
+from tests.controlplane.kubeadm_roots import ADDRESS, HERE, lay_node
+from tests.controlplane.played import QUICK, Cable, Units, plays
 from tests.kubernetes.clocks import Clock
 from tests.kubernetes.server import PORT, minors, running
-
-for _role in ("common", "controller", "worker"):
-    _library = str(data_root("userdata") / _role / "usr/local/lib/kubecfn")
-    if _library not in sys.path:
-        sys.path.insert(0, _library)
-
-from agent.node import Instance, Node  # noqa: E402  it is found by the lines above
-from agent.patience import Patience  # noqa: E402
-from controlplane.service import Around, ControlPlane  # noqa: E402
-from kubeadm import instance, run  # noqa: E402
-from member.identity import Identity  # noqa: E402
-
-from tests.controlplane.kubeadm_roots import ADDRESS, HERE, lay_node  # noqa: E402
-from tests.controlplane.played import QUICK, Cable, Units, plays  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -1,21 +1,15 @@
 import json
-import sys
 import threading
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
-
-from kubecfn.artifacts import data_root
-
-sys.path.insert(0, str(data_root("userdata") / "common/usr/local/lib/kubecfn"))
-
 from agent import main, signals
 from agent.boot import STEPS, boot
 from agent.node import Instance, Node, read_instance, read_node, write_instance
 from agent.patience import Patience, StoppedError
 from agent.signals import Stack
 from agent.steps import StepFailed
+from botocore.exceptions import ClientError
 
 INSTANCE = Instance(
     region="eu-central-1",

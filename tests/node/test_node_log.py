@@ -1,25 +1,20 @@
 """What a node writes for a person: news only, never more than a line a minute, however often the agent starts."""
 
 import json
-import sys
 import threading
 import time
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
-
-from kubecfn.artifacts import data_root
-from kubecfn.local.embedded import EmbeddedAws
-
-sys.path.insert(0, str(data_root("userdata") / "common/usr/local/lib/kubecfn"))
-
 from agent import nodelog
 from agent.node import Instance
 from agent.nodelog import NodeLog
 from agent.patience import Patience
 from agent.signals import Stack
 from agent.steps import StepFailed
+from botocore.exceptions import ClientError
+
+from kubecfn.local.embedded import EmbeddedAws
 
 INSTANCE = Instance(
     region="eu-central-1",

@@ -1,17 +1,13 @@
 import ast
 import json
 import re
-import sys
 
 import pytest
 import yaml
+from kubeadm import instance
 
 from kubecfn.artifacts import data_root
 from kubecfn.node.bootstrap import compact, pool_text, user_data_template
-
-sys.path.insert(0, str(data_root("userdata") / "common/usr/local/lib/kubecfn"))
-
-from kubeadm import instance
 
 SHARED = {"AWS::Region", "AWS::StackName", "ArtifactBucket", "Cluster", "Group", "NodeLogGroup", "Pool"}
 VALUES = {

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from types import SimpleNamespace
 
 import pytest
+from agent.node import Instance, Node
+from kubeadm import instance, run
+from worker import service
 
-from kubecfn.artifacts import data_root
 from kubecfn.kubernetes.client import KubernetesError
+from tests.controlplane.kubeadm_roots import ADDRESS, HERE, lay_node
+from tests.controlplane.played import Units, plays
 from tests.kubernetes.server import minors, running
-
-for _role in ("common", "controller", "worker"):
-    _library = str(data_root("userdata") / _role / "usr/local/lib/kubecfn")
-    if _library not in sys.path:
-        sys.path.insert(0, _library)
-
-from agent.node import Instance, Node  # noqa: E402  it is found by the lines above
-from kubeadm import instance, run  # noqa: E402
-from worker import service  # noqa: E402
-
-from tests.controlplane.kubeadm_roots import ADDRESS, HERE, lay_node  # noqa: E402
-from tests.controlplane.played import Units, plays  # noqa: E402
 
 NODE = f"/api/v1/nodes/{HERE.instance}"
 QUICK = service.Pace(soon=0.01, ready=0.01, again=0.01, look=0.01, outcry=0.1)

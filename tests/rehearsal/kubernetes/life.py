@@ -77,6 +77,12 @@ class KubernetesLife:
         """How many workers there are to be."""
         return sum(int(pool["min"]) for pool in self.cluster.wanted["pools"])
 
+    @property
+    def controller(self) -> str:
+        """The one controller there is."""
+        [one] = self.instances(controllers=True)
+        return one
+
     def create(self) -> str:
         """Make the stack: every controller runs the API, every worker joins."""
         with Milestones(self.look, self.size + self.workers, self.size) as seen:

@@ -28,25 +28,16 @@ class Strangers:
 
     life: KubernetesLife
 
-    @property
-    def _cluster(self) -> Cluster:
-        return self.life.cluster
-
-    @property
-    def _controller(self) -> str:
-        [one] = self.life.instances(controllers=True)
-        return one
-
     def forge(self) -> str:
         """Ask for certificates with what a worker has: its role and its kubelet's key."""
         machines, [worker], controller = (
-            self._cluster.machines,
+            self.life.cluster.machines,
             self.life.instances(controllers=False),
-            self._controller,
+            self.life.controller,
         )
         own, other = map(machines.address_of, (worker, controller))
         role = self._door.by_role(machines, worker)
-        kubelet = self._door.by_kubelet(machines, worker, self._cluster.folder)
+        kubelet = self._door.by_kubelet(machines, worker, self.life.cluster.folder)
         said = [
             self._denied(asked(role, CLIENT, worker), "nobody registers it again"),
             self._denied(asked(role, CLIENT, controller), "may not ask for"),
@@ -63,19 +54,19 @@ class Strangers:
 
     def other_role(self) -> str:
         """Come with a role of this account that the cluster does not know: a controller's own."""
-        client = self._door.by_role(self._cluster.machines, self._controller)
+        client = self._door.by_role(self.life.cluster.machines, self.life.controller)
         refused(lambda: client.get("/api/v1/nodes"), _UNAUTHORIZED)
-        words = refused(lambda: asked(client, CLIENT, self._controller), _UNAUTHORIZED)
-        told = written(self._cluster.machines, self._controller, AUTHENTICATOR, "access denied")
+        words = refused(lambda: asked(client, CLIENT, self.life.controller), _UNAUTHORIZED)
+        told = written(self.life.cluster.machines, self.life.controller, AUTHENTICATOR, "access denied")
         return f"HTTP 401, {words}; the authenticator: {told[-1][-200:]}"
 
     def stranger(self) -> str:
         """Start an instance with all that a worker has, its role and its user data, in a group that is not the cluster's."""
-        groups, pool = self._cluster.cloud.client("autoscaling"), pool_of(self._cluster)
+        groups, pool = self.life.cluster.cloud.client("autoscaling"), pool_of(self.life.cluster)
         template = (
             pool.get("LaunchTemplate") or pool["MixedInstancesPolicy"]["LaunchTemplate"]["LaunchTemplateSpecification"]
         )
-        before = set(self._cluster.machines.alive)
+        before = set(self.life.cluster.machines.alive)
         groups.create_auto_scaling_group(
             AutoScalingGroupName=STRANGERS,
             LaunchTemplate={"LaunchTemplateId": template["LaunchTemplateId"], "Version": template["Version"]},
@@ -84,9 +75,9 @@ class Strangers:
             VPCZoneIdentifier=pool["VPCZoneIdentifier"],
         )
         try:
-            until(lambda: set(self._cluster.machines.alive) - before, lambda: "it does not start")
-            [one] = set(self._cluster.machines.alive) - before
-            user = f"aws:{self._cluster.cloud.account}:instance:{one}"
+            until(lambda: set(self.life.cluster.machines.alive) - before, lambda: "it does not start")
+            [one] = set(self.life.cluster.machines.alive) - before
+            user = f"aws:{self.life.cluster.cloud.account}:instance:{one}"
             found: list[dict[str, Any]] = []
 
             def denied() -> bool:
@@ -94,14 +85,16 @@ class Strangers:
                 found[:] = [each for each in requests if each["spec"]["username"] == user and condition(each)]
                 return bool(found)
 
-            until(answered(denied), lambda: f"{one} asks for nothing; {last(self._cluster.machines, one)}", _PATIENCE)
+            until(
+                answered(denied), lambda: f"{one} asks for nothing; {last(self.life.cluster.machines, one)}", _PATIENCE
+            )
             words = self._denied(found[0]["metadata"]["name"], "is in no group of this cluster")
-            kubelet = written(self._cluster.machines, one, "kubelet.service", "signing request is denied", 60.0)[-1]
+            kubelet = written(self.life.cluster.machines, one, "kubelet.service", "signing request is denied", 60.0)[-1]
             if one in self.life.look.nodes():
                 raise DidNotHappenError(f"{one} became a node")
         finally:
             groups.delete_auto_scaling_group(AutoScalingGroupName=STRANGERS, ForceDelete=True)
-        until(lambda: one not in self._cluster.machines.alive, lambda: f"{one} is on")
+        until(lambda: one not in self.life.cluster.machines.alive, lambda: f"{one} is on")
         return f"denied: {words!r}; its kubelet: {kubelet.partition('err=')[2][:200]}"
 
     # how
@@ -112,7 +105,7 @@ class Strangers:
 
     @property
     def _door(self) -> Door:
-        return Door(self._cluster.wanted["dns"]["domain"], REGION, self.life.authority)
+        return Door(self.life.cluster.wanted["dns"]["domain"], REGION, self.life.authority)
 
     def _denied(self, request: str, words: str) -> str:
         kind, reason = verdict(self._administrator, request)

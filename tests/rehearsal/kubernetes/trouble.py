@@ -21,7 +21,7 @@ from kubecfn.errors import KubecfnError
 from kubecfn.kubernetes.client import Client
 from kubecfn.kubernetes.wire import KubernetesError
 from tests.rehearsal import harm
-from tests.rehearsal.cluster import NAME, Cluster, DidNotHappenError, until
+from tests.rehearsal.cluster import NAME, DidNotHappenError, until
 
 from . import expiry
 from .containers import ANSWER
@@ -47,21 +47,12 @@ class Trouble:
     life: KubernetesLife
 
     @property
-    def _cluster(self) -> Cluster:
-        return self.life.cluster
-
-    @property
-    def _controller(self) -> str:
-        [one] = self.life.instances(controllers=True)
-        return one
-
-    @property
     def _workers(self) -> tuple[str, ...]:
         return self.life.instances(controllers=False)
 
     def create(self) -> str:
         """Make the stack, and begin to write."""
-        state = self._cluster.apply().state.value
+        state = self.life.cluster.apply().state.value
         until(answered(self.life.look.client.ready), lambda: "the API is not ready", _PATIENCE)
         self.life.whole()
         self.life.writer.__enter__()
@@ -69,7 +60,7 @@ class Trouble:
 
     def no_authenticator(self) -> str:
         """Take the authenticator away: it comes back by itself; while it is kept away a new worker waits for it."""
-        machines, controller = self._cluster.machines, self._controller
+        machines, controller = self.life.cluster.machines, self.life.controller
         back = []
         for harmed in (("kill", "--signal=KILL"), ("stop",)):
             harm.inside(machines, controller, "systemctl", *harmed, AUTHENTICATOR)
@@ -78,16 +69,16 @@ class Trouble:
         harm.inside(machines, controller, "systemctl", "stop", AUTHENTICATOR)
         try:
             [new] = self._grow()
-            told = written(self._cluster.machines, controller, AGENT, f"{AUTHENTICATOR} does not stay up")[-1]
+            told = written(self.life.cluster.machines, controller, AGENT, f"{AUTHENTICATOR} does not stay up")[-1]
             # It has everything by then but somebody who knows it.
-            written(self._cluster.machines, new, AGENT, '"containerd"', 60.0)
+            written(self.life.cluster.machines, new, AGENT, '"containerd"', 60.0)
             time.sleep(8.0)
             if new in self.life.look.nodes():
                 raise DidNotHappenError(f"{new} is a node, and nobody knew it")
         finally:
             harm.inside(machines, controller, "mv", f"{_PROGRAM}.away", _PROGRAM)
         began = time.monotonic()
-        until(answered(lambda: new in self.life.look.ready()), lambda: last(self._cluster.machines, new), _PATIENCE)
+        until(answered(lambda: new in self.life.look.ready()), lambda: last(self.life.cluster.machines, new), _PATIENCE)
         return (
             f"back {back[0]:.1f} s after kill -9, {back[1]:.1f} s after a stop; {new} was ready"
             f" {time.monotonic() - began:.1f} s after it was let come back; the controller: {json.loads(told)['reason']}"
@@ -95,7 +86,7 @@ class Trouble:
 
     def pod_that_stays(self) -> str:
         """Take a worker away on which a pod runs that its disruption budget lets nobody evict."""
-        cluster, client = self._cluster, self.life.look.client
+        cluster, client = self.life.cluster, self.life.look.client
         labels = {"app": "stays"}
         pod = {"containers": [{"name": "stays", "image": ANSWER, "imagePullPolicy": "IfNotPresent"}]}
         spec = {"replicas": 1, "selector": {"matchLabels": labels}}
@@ -124,7 +115,7 @@ class Trouble:
 
     def no_balancer(self) -> str:
         """Take the API's load balancer away until workers are given up, then bring it back."""
-        cluster, [worker], controller = self._cluster, self._workers, self._controller
+        cluster, [worker], controller = self.life.cluster, self._workers, self.life.controller
         assert cluster.front
         assert cluster.front.balancer
         local = self._directly(controller)
@@ -155,7 +146,7 @@ class Trouble:
 
     def renew(self) -> str:
         """Let a controller's certificate be in its last quarter: all are renewed, and the components show the new ones."""
-        cluster, controller = self._cluster, self._controller
+        cluster, controller = self.life.cluster, self.life.controller
         address = cluster.machines.address_of(controller)
         name = f"api.{cluster.wanted['dns']['domain']}"
         had = expiry.shown(address, name, self.life.authority)
@@ -165,12 +156,14 @@ class Trouble:
         harm.inside(cluster.machines, controller, "systemctl", "restart", AGENT)
         until(
             lambda: expiry.shown(address, name, self.life.authority) not in {had, due, None},
-            lambda: last(self._cluster.machines, controller),
+            lambda: last(self.life.cluster.machines, controller),
             _PATIENCE,
         )
         new = expiry.shown(address, name, self.life.authority)
         until(answered(self.life.look.client.ready), lambda: "the API is not ready", _PATIENCE)
-        told = json.loads(written(self._cluster.machines, controller, AGENT, "renewed, because of", 60.0)[-1])["reason"]
+        told = json.loads(written(self.life.cluster.machines, controller, AGENT, "renewed, because of", 60.0)[-1])[
+            "reason"
+        ]
         self.life.whole()
         seen = self.life.writer.seen(began, time.monotonic())
         assert new
@@ -180,12 +173,12 @@ class Trouble:
 
     def refused_manifest(self) -> str:
         """Bring an object that the API server refuses: the roll stops and is rolled back, and the old one serves meanwhile."""
-        cluster, wrong = self._cluster, self._cluster.folder / "wrong.yaml"
+        cluster, wrong = self.life.cluster, self.life.cluster.folder / "wrong.yaml"
         port = {"port": 99999, "targetPort": 80}
         service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "impossible", "namespace": "default"}}
         wrong.write_text(json.dumps({**service, "spec": {"ports": [port]}}), encoding="utf-8")
         cluster.wanted["manifests"] = [str(wrong)]
-        began, before = time.monotonic(), self._controller
+        began, before = time.monotonic(), self.life.controller
         try:
             state = cluster.apply().state.value
         except KubecfnError as error:
@@ -200,12 +193,14 @@ class Trouble:
         lines = [one.reason for one in told.nodes]
         if not any("impossible" in line and "99999" in line for line in lines):
             raise DidNotHappenError(f"kubecfn why names no object: {told.text()}")
-        stayed = "the old one is still there" if self._controller == before else "the old one was replaced at the end"
+        stayed = (
+            "the old one is still there" if self.life.controller == before else "the old one was replaced at the end"
+        )
         return f"{ended} after {took:.0f} s; why: {lines[-1]}; {stayed}; meanwhile {seen}"
 
     def no_space(self) -> str:
         """Fill etcd to its quota: the API refuses writes, the status says so; compacted, defragmented and disarmed it is well."""
-        cluster, client = self._cluster, self.life.look.client
+        cluster, client = self.life.cluster, self.life.look.client
         ask = function(cluster.aws, where(cluster.aws, NAME).function, NAME)
         self._quota(_ROOM + max(row.db_size or 0 for row in status(ask).members))
         refused = ""
@@ -225,7 +220,7 @@ class Trouble:
         for one in list(client.list(_CONFIG_MAPS)):
             if one["metadata"]["name"].startswith("filler-"):
                 client.delete(f"{_CONFIG_MAPS}/{one['metadata']['name']}")
-        for question in ({"ask": "compact"}, {"ask": "defrag", "instance": self._controller}, {"ask": "disarm"}):
+        for question in ({"ask": "compact"}, {"ask": "defrag", "instance": self.life.controller}, {"ask": "disarm"}):
             until(lambda question=question: _done(ask, question), lambda: "the function is busy", 60)  # type: ignore[misc]
         wrote = self.life.writer.last
         until(lambda: self.life.writer.last > wrote, lambda: "nobody can write", 60)
@@ -239,28 +234,28 @@ class Trouble:
     def _directly(self, controller: str) -> Client:
         """Return an administrator's client of one controller's own API server."""
         return Client.from_kubeconfig(
-            self.life.file, server=f"https://{self._cluster.machines.address_of(controller)}:6443"
+            self.life.file, server=f"https://{self.life.cluster.machines.address_of(controller)}:6443"
         )
 
     def _renewed(self, client: Client, node: str) -> datetime:
         return datetime.fromisoformat(client.get(f"{_LEASES}/{node}")["spec"]["renewTime"]).astimezone(UTC)
 
     def _is_active(self, unit: str) -> bool:
-        shown = self._cluster.machines.run(self._controller, "systemctl", "is-active", unit)
+        shown = self.life.cluster.machines.run(self.life.controller, "systemctl", "is-active", unit)
         return shown.stdout.strip() == "active"
 
     def _grow(self) -> list[str]:
         """Add a worker; return it as soon as it boots."""
-        alive = set(self._cluster.machines.alive)
-        name = pool_of(self._cluster)["AutoScalingGroupName"]
-        self._cluster.cloud.client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=2)
-        until(lambda: set(self._cluster.machines.alive) - alive, lambda: "no worker is added")
-        return sorted(set(self._cluster.machines.alive) - alive)
+        alive = set(self.life.cluster.machines.alive)
+        name = pool_of(self.life.cluster)["AutoScalingGroupName"]
+        self.life.cluster.cloud.client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=2)
+        until(lambda: set(self.life.cluster.machines.alive) - alive, lambda: "no worker is added")
+        return sorted(set(self.life.cluster.machines.alive) - alive)
 
     @contextmanager
     def _drained_within(self, seconds: int) -> Iterator[None]:
         """Give pods so long to leave a worker."""
-        cloud = self._cluster.cloud
+        cloud = self.life.cluster.cloud
         function_ = cloud.client("cloudformation").describe_stack_resource(
             StackName=NAME, LogicalResourceId="WorkerLifecycle"
         )["StackResourceDetail"]["PhysicalResourceId"]
@@ -280,7 +275,7 @@ class Trouble:
 
     def _quota(self, size: int) -> None:
         """Start etcd again with this quota, or with what the agent wrote."""
-        machines, one = self._cluster.machines, self._controller
+        machines, one = self.life.cluster.machines, self.life.controller
         file = machines.root(one) / "etc/etcd/etcd.yaml"
         kept = file.with_name("quota-before")
         text = file.read_text(encoding="utf-8")

@@ -18,9 +18,9 @@ from . import boot, node
 from .patience import Patience, StoppedError
 from .signals import Stack
 from .steps import StepFailed
+from .units import CONTAINERD
 
 UNIT = "kubecfn-agent.service"
-RUNTIME = "containerd.service"
 
 
 def main(arguments: List[str]) -> int:
@@ -44,7 +44,7 @@ def start(root: Path, stop: threading.Event) -> int:
     """Hand over to systemd, now and at every later boot."""
     if boot.has_kubernetes(root):
         # It needs nothing that the agent finds out, and begins while the agent does; whether it did is the agent's to see.
-        command = ["systemctl", "start", "--no-block", RUNTIME]
+        command = ["systemctl", "start", "--no-block", CONTAINERD]
         subprocess.run(command, check=False, capture_output=True)
     command = ["systemctl", "enable", "--now", UNIT]
     done = subprocess.run(command, check=False, capture_output=True, text=True)

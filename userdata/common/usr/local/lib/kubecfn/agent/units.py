@@ -10,6 +10,8 @@ from typing import Dict, List, Protocol, Tuple
 from .steps import StepFailed
 
 STEP = "units"
+# What every Kubernetes node runs.
+CONTAINERD, KUBELET = "containerd.service", "kubelet.service"
 _SHOWN = ("ActiveState", "SubState", "Result", "ExecMainStatus", "InvocationID", "LoadState")
 
 

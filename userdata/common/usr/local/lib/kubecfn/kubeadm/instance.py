@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict
+from typing import Dict
 
-from agent import disk
+from agent import kept
 from agent.node import Instance
 from agent.patience import Patience
 from agent.steps import StepFailed
@@ -39,7 +38,7 @@ def learn(root: Path, instance: Instance, patience: Patience) -> Here:
         StepFailed: the metadata service does not answer for as long as patience lasts.
         StoppedError: told to stop meanwhile.
     """
-    placed = _kept(root / FILE, instance.id) or _asked(root / FILE, instance.id, patience)
+    placed = kept.read(root / FILE, Placement, instance.id) or _asked(root / FILE, instance.id, patience)
     return Here(
         instance.id,
         placed.address,
@@ -63,16 +62,6 @@ def taint(text: str) -> Dict[str, str]:
     return {"key": key, "value": value, "effect": effect}
 
 
-def _kept(path: Path, instance: str) -> "Placement | None":
-    """Return what is on the disk; a disk that was another instance's says nothing."""
-    try:
-        told: Dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        placed = Placement(**told)
-    except (OSError, ValueError, TypeError):
-        return None
-    return placed if placed.instance == instance else None
-
-
 def _asked(path: Path, instance: str, patience: Patience) -> Placement:
     answers = []
     try:
@@ -80,5 +69,5 @@ def _asked(path: Path, instance: str, patience: Patience) -> Placement:
     except OSError as error:
         raise StepFailed(STEP, f"the metadata service does not answer: {error}") from error
     placed = Placement(instance, *answers[-1])
-    disk.write(path, json.dumps(asdict(placed)) + "\n")
+    kept.write(path, placed)
     return placed

@@ -17,7 +17,7 @@ from agent import disk
 from agent.node import Instance, Node
 from agent.patience import Patience, StoppedError
 from agent.steps import StepFailed
-from agent.units import Units
+from agent.units import CONTAINERD, KUBELET, Units
 from botocore.exceptions import BotoCoreError, ClientError
 from kubeadm import documents, instance, run, upkeep
 from member import certificates
@@ -38,7 +38,6 @@ _AUTHORITIES = (
     ("etc/kubernetes/pki/ca.crt", "kubernetes", "kubernetes-ca"),
     ("etc/kubernetes/pki/front-proxy-ca.crt", "front-proxy", "front-proxy-ca"),
 )
-CONTAINERD, KUBELET = "containerd.service", "kubelet.service"
 UNITS = (CONTAINERD, KUBELET, authenticator.UNIT)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List
 
-from agent import disk
+from agent import kept
 from agent.patience import Patience
 from agent.steps import StepFailed
 from botocore.exceptions import BotoCoreError, ClientError
@@ -47,20 +46,12 @@ def learn(root: Path, instance: str, ec2: Any, patience: Patience) -> Identity:
         StepFailed: EC2 refuses or does not answer for as long as patience lasts, or a tag is missing.
         StoppedError: told to stop meanwhile.
     """
-    kept = _kept(root / FILE)
-    if kept.get("instance") == instance:
-        return Identity(**kept)
+    known = kept.read(root / FILE, Identity, instance)
+    if known:
+        return known
     found = _made(instance, _described(instance, ec2, patience))
-    disk.write(root / FILE, json.dumps(asdict(found)) + "\n")
+    kept.write(root / FILE, found)
     return found
-
-
-def _kept(path: Path) -> Dict[str, Any]:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) and set(told) == set(Identity.__dataclass_fields__) else {}
 
 
 def _described(instance: str, ec2: Any, patience: Patience) -> Dict[str, Any]:

@@ -13,6 +13,7 @@ from agent.node import Instance, Node
 from agent.nodelog import NodeLog
 from agent.patience import Patience, StoppedError
 from agent.steps import StepFailed
+from agent.units import CONTAINERD, KUBELET
 from botocore.exceptions import BotoCoreError, ClientError
 from kubeadm import documents, instance, run, upkeep
 
@@ -20,7 +21,6 @@ from kubecfn.etcd.journal import say
 from kubecfn.kubernetes.client import Client, KubernetesError
 from kubecfn.node.here import Here
 
-CONTAINERD, KUBELET = "containerd.service", "kubelet.service"
 KUBECONFIG = "etc/kubernetes/kubelet.conf"
 # Written by kubeadm while it joins; whoever joined does not need it.
 BOOTSTRAP = "etc/kubernetes/bootstrap-kubelet.conf"
