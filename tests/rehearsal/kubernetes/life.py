@@ -256,10 +256,20 @@ class KubernetesLife:
         ended = time.monotonic()
 
     def _judged(self, name: str, seen: Seen, gap: float, failed: int | None = None) -> str:
-        words = [str(seen), self.results.measure(f"longest gap: {name}", seen.gap, gap)]
+        words = [str(seen), self.results.measure(f"longest gap: {name}", seen.gap, gap), self._around(seen.at)]
         if failed is not None:
             words.append(self.results.measure(f"failed requests: {name}", seen.failed, failed, ""))
         return "; ".join(words)
+
+    def _around(self, moment: float) -> str:
+        """Say what the load balancer did last before a moment."""
+        assert self.cluster.front
+        assert self.cluster.front.balancer
+        before = [one for one in self.cluster.front.balancer.history if one[0] <= moment]
+        if not before:
+            return "which began before the load balancer had a target"
+        at, target, state = before[-1]
+        return f"which began {moment - at:.1f} s after {target} was {state.value}"
 
     def _memory(self) -> str:
         nodes = self.look.nodes()

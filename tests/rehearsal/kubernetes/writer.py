@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -35,12 +36,14 @@ class Seen:
         written: writes that were acknowledged.
         failed: attempts that were not.
         gap: the longest time in seconds between two acknowledged writes, or between one and the stretch's end.
+        at: when that one began, on `time.monotonic`.
         problems: what the failed ones met, each once.
     """
 
     written: int
     failed: int
     gap: float
+    at: float
     problems: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -88,16 +91,7 @@ class ApiWriter:
 
     def seen(self, since: float, until: float) -> Seen:
         """Return what a stretch of `time.monotonic` was like."""
-        inside = [one for one in list(self._attempts) if one.begun < until and one.ended > since]
-        done = [one.ended for one in inside if not one.problem]
-        # What was acknowledged last before the stretch is where its first gap begins.
-        before = max(
-            (one.ended for one in list(self._attempts) if one.ended <= since and not one.problem), default=since
-        )
-        marks = [before, *done, max([until, *done])]
-        gap = max(later - earlier for earlier, later in itertools.pairwise(marks))
-        problems = dict.fromkeys(one.problem for one in inside if one.problem)
-        return Seen(len(done), sum(bool(one.problem) for one in inside), gap, tuple(problems))
+        return stretch(list(self._attempts), since, until)
 
     def _write_on(self) -> None:
         number = 0
@@ -132,3 +126,15 @@ class ApiWriter:
             plain.close()
         if answer.status >= _FIRST_ERROR and not (method == "POST" and answer.status == _CONFLICT):
             raise OSError(answer.status, said[:80].decode(errors="replace"))
+
+
+def stretch(attempts: Sequence[Attempt], since: float, until: float) -> Seen:
+    """Return what a stretch of time was like by the attempts of all time, in their order."""
+    inside = [one for one in attempts if one.begun < until and one.ended > since]
+    done = [one.ended for one in inside if not one.problem]
+    # What was acknowledged last before the stretch is where its first gap begins.
+    before = max((one.ended for one in attempts if one.ended <= since and not one.problem), default=since)
+    marks = [before, *done, max([until, *done])]
+    gap, at = max((later - earlier, earlier) for earlier, later in itertools.pairwise(marks))
+    problems = dict.fromkeys(one.problem for one in inside if one.problem)
+    return Seen(len(done), sum(bool(one.problem) for one in inside), gap, at, tuple(problems))
