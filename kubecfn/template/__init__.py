@@ -82,7 +82,7 @@ def build(config: Config, found: Found) -> Template:
             roles={**people, **_of_nodes(workers, draining)},
             triggers=(*discovery, *leaving, *backups),
         )
-        add_alarms(template, config, FUNCTIONS, controllers.ready)
+        add_alarms(template, config, (*FUNCTIONS, *draining.functions), controllers.ready)
         pools = add_pools(
             template,
             config,

@@ -169,10 +169,12 @@ class Draining:
     """The function that lets workers leave.
 
     Attributes:
+        functions: their logical ids.
         triggers: logical ids after which its events arrive.
         role_arn: whom the cluster's API lets drain; None without pools.
     """
 
+    functions: tuple[str, ...] = ()
     triggers: tuple[str, ...] = ()
     role_arn: GetAtt | None = None
 
@@ -222,7 +224,8 @@ def add_worker_lifecycle(
     arn = add_function(template, config, inputs, storage, function)
     spot = any(pool.spot for pool in config.pools)
     trigger = Trigger((TERMINATING,), {"LifecycleHookName": [WORKERS_HOOK]}, "rate(1 minute)", spot)
-    return Draining(add_trigger(template, function.logical_id, arn, trigger), GetAtt("WorkerLifecycleRole", "Arn"))
+    arrives = add_trigger(template, function.logical_id, arn, trigger)
+    return Draining((function.logical_id,), arrives, GetAtt("WorkerLifecycleRole", "Arn"))
 
 
 def _read_artifact(sid: str, key: str, inputs: Inputs) -> list[Statement]:

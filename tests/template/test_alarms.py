@@ -59,11 +59,21 @@ def test_functions_that_fail_three_periods_long_are_an_alarm(minimal):
         if alarm["Namespace"] == "AWS/Lambda"
     }
 
-    assert set(watched) == {"EtcdDiscovery", "ControllerLifecycle", "EtcdBackup"}
+    assert set(watched) == {"EtcdDiscovery", "ControllerLifecycle", "EtcdBackup", "WorkerLifecycle"}
+    assert set(watched) == set(minimal.of_type("Lambda::Function")), "a function that fails unseen"
     for alarm in watched.values():
         assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("Errors", "Sum", 0)
         assert (alarm["TreatMissingData"], alarm["EvaluationPeriods"]) == ("notBreaching", 3)
         assert "DatapointsToAlarm" not in alarm
+
+
+@pytest.mark.parametrize(("pools", "there"), [("[]", False), ("[{name: web}]", True)])
+def test_who_drains_workers_is_watched_where_there_are_any(make, pools, there):
+    """An alarm that refers to a function that the stack does not have is a template that CloudFormation refuses."""
+    made = make(f"pools: {pools}")
+
+    assert ("WorkerLifecycleFails" in alarms(made)) is there
+    assert ("WorkerLifecycle" in made.of_type("Lambda::Function")) is there
 
 
 def test_silence_about_certificates_is_no_alarm(minimal):
