@@ -14,7 +14,7 @@ from kubecfn.errors import KubecfnError
 
 from . import isolation, measured
 from .image import image
-from .kubernetes.scenario import FROM, TO
+from .kubernetes.scenario import MINORS
 from .scenarios import ETCD, OLDER_ETCD, SCENARIOS, WHOLE, play
 
 SPEED_HELP = "Simulated seconds of AWS in a real one; less on a busy machine, whose functions need real seconds."
@@ -52,10 +52,9 @@ def _before_walls(only: tuple[str, ...], *, speed: float, keep: bool) -> int:
         for release in (ETCD, OLDER_ETCD):
             with console.status(f"Making the machine image with etcd {release}; the first one takes a minute or two …"):
                 image(BUILD, release, lambda line: console.print(line, markup=False))
-        if not only or any(name.startswith("kubernetes") for name in only):
-            for line in (FROM, TO):
-                with console.status(f"Making the machine image with Kubernetes {line}; its programs take minutes …"):
-                    image(BUILD, ETCD, lambda line: console.print(line, markup=False), kubernetes=line)
+        for line in sorted({line for name in only or MINORS for line in MINORS.get(name, ())}):
+            with console.status(f"Making the machine image with Kubernetes {line}; its programs take minutes …"):
+                image(BUILD, ETCD, lambda line: console.print(line, markup=False), kubernetes=line)
         isolation.sweep_after_the_killed(runs)
         arguments = [*only, "--speed", str(speed), *(["--keep"] if keep else [])]
         with isolation.roomy():

@@ -11,24 +11,28 @@ from tests.rehearsal import isolation
 from tests.rehearsal.cluster import DidNotHappenError, opened
 
 from .life import KubernetesLife, lived
+from .people import ACCESS, People
 from .smoke import AFTER_LOSS, smoked
 from .trouble import steps
 
 if TYPE_CHECKING:
     from tests.rehearsal.scenarios import Stage
 
-FROM, TO = "1.35", "1.36"
+OLDEST, FROM, TO = "1.34", "1.35", "1.36"
+# Whose machine images each scenario needs.
+MINORS = {"kubernetes": (FROM, TO), "kubernetes-boot": (TO,), "kubernetes-faults": (OLDEST,)}
 PORT = 6443
 # What cannot be here: volumes need EBS, and a pool grows at AWS's own pace.
 WANTED = {
     "kubernetes": FROM,
     "pools": [{"name": "small", "min": 2, "max": 4, "signal_timeout": "1h"}],
     "addons": {"ebs_csi": False, "cluster_autoscaler": False},
+    "access": ACCESS,
 }
 
 
 _ALONE = {
-    "kubernetes": TO,
+    "kubernetes": OLDEST,
     "controllers": {"count": 1, "instance_type": "m7i.large", "signal_timeout": "1h"},
     "pools": [{"name": "small", "min": 1, "max": 2, "signal_timeout": "1h"}],
     "addons": {"ebs_csi": False, "cluster_autoscaler": False},
@@ -41,6 +45,7 @@ def kubernetes(stage: Stage) -> None:
         _do(stage, f"create three and two with {FROM}", life.create)
         _do(stage, "a deployment answers through its service", life.deploy)
         _do(stage, "kubecfn smoke", lambda: smoked(life.cluster))
+        _do(stage, "people come by IAM roles", People(life.cluster, stage.build, FROM).come)
         _do(stage, f"roll from {FROM} to {TO}", lambda: life.roll(TO, str(RELEASES[TO].kubernetes)))
         _do(stage, "power cut of a controller", life.cut_power)
         _do(stage, "a worker is drained and replaced", life.replace_worker)
@@ -50,7 +55,7 @@ def kubernetes(stage: Stage) -> None:
 
 def kubernetes_faults(stage: Stage) -> None:
     """One controller and one worker: who is not let in, what is waited for, what is refused in words, what mends itself."""
-    with _living(stage, _ALONE, TO) as life:
+    with _living(stage, _ALONE, OLDEST) as life:
         for name, act in steps(life).items():
             _do(stage, name, act)
 

@@ -1,0 +1,112 @@
+"""Who comes by an IAM role, as on an operator's machine: ``kubecfn kubeconfig --iam``, then kubectl with what it wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from kubecfn.access.kubeconfig import PROGRAMS, Program
+from tests.rehearsal import programs
+from tests.rehearsal.cluster import REGION, Cluster, DidNotHappenError
+from tests.rehearsal.image import trusted_authority
+
+ALL, SOME = "admins", "viewers"
+ACCESS = [
+    {"name": ALL, "cluster_role": "cluster-admin"},
+    {"name": SOME, "cluster_role": "view", "namespaces": ["default"]},
+]
+_PATIENCE = 60.0
+# What kubectl is asked by whom, and whether it is to be answered; who may view sees no secrets (Kubernetes: "Using RBAC
+# Authorization", "User-facing roles").
+_ASKED = (
+    (ALL, ("get", "nodes"), True),
+    (ALL, ("get", "secrets", "--all-namespaces"), True),
+    (SOME, ("get", "configmaps", "--namespace=default"), True),
+    (SOME, ("get", "secrets", "--namespace=default"), False),
+    (SOME, ("get", "configmaps", "--namespace=kube-system"), False),
+    (SOME, ("get", "nodes"), False),
+    (SOME, ("create", "configmap", "mine", "--namespace=default"), False),
+)
+
+
+@dataclass(frozen=True)
+class People:
+    """Those whom a cluster's configuration gives access.
+
+    Args:
+        cluster: its API answers, and this machine resolves its names.
+        build: the project's build folder.
+        line: the Kubernetes minor whose kubectl they have.
+    """
+
+    cluster: Cluster
+    build: Path
+    line: str
+
+    def come(self) -> str:
+        """Let each come with each program that makes tokens; return who they are to the cluster.
+
+        Raises:
+            DidNotHappenError: one may not what the configuration says, or may more.
+        """
+        said = [self._came(access["name"], program) for access in ACCESS for program in PROGRAMS]
+        return f"{', '.join(sorted(set(said)))}; {len(_ASKED)} questions each by {' and by '.join(PROGRAMS)}"
+
+    def _came(self, access: str, program: Program) -> str:
+        file = self._kubeconfig(access, program)
+        who = json.loads(self._kubectl(file, "auth", "whoami", "--output=json").stdout)["status"]["userInfo"]
+        if not who["username"].startswith(f"{access}:") or f"kubecfn:access:{access}" not in who["groups"]:
+            raise DidNotHappenError(f"access {access} is {who['username']} of {who['groups']}")
+        for question, allowed in ((words, may) for name, words, may in _ASKED if name == access):
+            done = self._kubectl(file, *question)
+            if (done.returncode == 0) != allowed or not (allowed or "Forbidden" in done.stderr):
+                raise DidNotHappenError(
+                    f"{access}, kubectl {' '.join(question)}: {done.stdout[-200:]}{done.stderr[-300:]}"
+                )
+        return str(who["username"])
+
+    def _kubeconfig(self, access: str, program: Program) -> Path:
+        config, made = self.cluster.folder / "kubecfn.yaml", self.cluster.folder / f"{access}-{program}"
+        config.write_text(yaml.safe_dump(self.cluster.wanted), encoding="utf-8")
+        where = ("--config", str(config), "--build", str(self.cluster.folder / "build"))
+        own = Path(sys.executable).with_name("kubecfn")
+        _ran((str(own), "kubeconfig", "--iam", "--role", access, "--program", program, "--to", str(made), *where))
+        return made
+
+    def _kubectl(self, file: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        found = programs.build((programs.kubernetes(self.line), programs.authenticator()), lambda _: None)
+        paths = {str(path.parent) for path in (found["kubectl"], found["aws-iam-authenticator"])}
+        trusted = self.cluster.folder / "aws.crt"
+        trusted.write_bytes(trusted_authority(self.build).pem)
+        told = {
+            "PATH": ":".join([*sorted(paths), os.environ["PATH"]]),
+            "SSL_CERT_FILE": str(trusted),
+            "AWS_REGION": REGION,
+            "KUBECONFIG": str(file),
+            "HOME": str(self.cluster.folder),
+        }
+        environment = {**os.environ, **told}
+        if "aws-iam-authenticator" in file.name:
+            # It signs for the address that it calls: AWS's own name, which leads to the same embedded AWS.
+            environment = {name: text for name, text in environment.items() if not name.startswith("AWS_ENDPOINT_URL")}
+        return _run(("kubectl", *words), environment)
+
+
+def _ran(command: tuple[str, ...]) -> str:
+    done = _run(command, os.environ)
+    if done.returncode:
+        raise DidNotHappenError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-500:]}")
+    return done.stdout
+
+
+def _run(command: tuple[str, ...], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=_PATIENCE, env=dict(environment)
+    )
