@@ -47,7 +47,14 @@ class Image:
     store: Path | None = None
 
 
-def image(build: Path, etcd: str, report: Callable[[str], None] = lambda _: None, *, kubernetes: str = "") -> Image:
+def image(
+    build: Path,
+    etcd: str,
+    report: Callable[[str], None] = lambda _: None,
+    *,
+    kubernetes: str = "",
+    volumes: bool = False,
+) -> Image:
     """Return the image with one etcd release, and a Kubernetes minor where one is named, making what is not there yet.
 
     Args:
@@ -55,6 +62,7 @@ def image(build: Path, etcd: str, report: Callable[[str], None] = lambda _: None
         etcd: a release that the project pins, e.g. ``3.6.16``.
         report: is told what takes long.
         kubernetes: a minor, e.g. ``1.36``; empty for instances that run etcd alone.
+        volumes: with what makes EBS volumes for pods.
 
     Raises:
         KubecfnError: the programs cannot be built, or the distribution cannot be had.
@@ -65,7 +73,8 @@ def image(build: Path, etcd: str, report: Callable[[str], None] = lambda _: None
     layers = (_baked(kept, built, etcd), root)
     if not kubernetes:
         return Image(layers)
-    made = layer.node(kept, kubernetes, {name: built / name for name in programs.ETCD}, root, report)
+    etcd_programs = {name: built / name for name in programs.ETCD}
+    made = layer.node(kept, kubernetes, etcd_programs, root, report, volumes=volumes)
     return Image((made.layer, *layers), made.store)
 
 

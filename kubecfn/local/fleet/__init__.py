@@ -10,7 +10,7 @@ from moto.awslambda.models import lambda_backends
 from moto.core.utils import get_service_model
 
 from kubecfn.local.api import Answer, Call, Handler, PassOnError, Service, ServiceError
-from kubecfn.local.fleet import groups, interfaces, lifecycle, members, tagging
+from kubecfn.local.fleet import groups, interfaces, lifecycle, members, tagging, volumes
 from kubecfn.local.fleet.agenda import Agenda
 from kubecfn.local.fleet.asynchronous import Queue
 from kubecfn.local.fleet.console import console_output
@@ -77,7 +77,7 @@ def service(world: World, machines: Machines | None = None, *, concurrency: int 
     }
     for table in (groups.OPERATIONS, members.OPERATIONS, lifecycle.OPERATIONS, tagging.OPERATIONS):
         operations |= {("autoscaling", name): partial(handler, book) for name, handler in table.items()}
-    operations |= interfaces.operations(world, functions.configuration)
+    operations |= interfaces.operations(world, functions.configuration) | volumes.operations(world)
     operations["lambda", "Invoke"] = partial(invoke, functions, queue.later)
     operations["events", "PutEvents"] = partial(put_events, bus, world)
     operations["ec2", "TerminateInstances"] = partial(_switch_off, running)

@@ -28,6 +28,7 @@ from kubecfn.local.world import World, partition_of
 LONGEST_TTL = 21_600
 # boto3 refreshes ten to fifteen minutes before the end; so do we.
 RENEW_BEFORE = timedelta(minutes=15)
+_ROOT = "/dev/xvda"
 _TOKEN, _TTL = "X-aws-ec2-metadata-token", "X-aws-ec2-metadata-token-ttl-seconds"
 
 
@@ -94,6 +95,9 @@ class Imds:
         it = self._instance
         fixed = {
             "ami-id": it.image_id,
+            # As every image here has it; no instance is launched with a volume beside its root's.
+            "block-device-mapping/ami": _ROOT,
+            "block-device-mapping/root": _ROOT,
             "hostname": f"{it.id}.{it.region}.compute.internal",
             "instance-id": it.id,
             "instance-type": it.instance_type,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubecfn.local.api import Call
-from kubecfn.local.iam import asked_s3
+from kubecfn.local.iam import asked_s3, asked_volumes
 from kubecfn.local.iam.conditions import Context
 from kubecfn.local.iam.lookups import Look, arn
 from kubecfn.local.world import partition_of
@@ -264,6 +264,8 @@ def asked(call: Call, principal: str, look: Look) -> tuple[list[Asked], str]:
     if call.service == "s3":
         questions, gap = asked_s3.questions(call, look)
         return [Asked(one.action, one.resource, _join(common, one.context)) for one in questions], gap
+    if call.service == "ec2" and (about := asked_volumes.questions(call, look)):
+        return [Asked(one.action, one.resource, _join(common, one.context)) for one in about], ""
     action = f"{PREFIXES.get(call.service, call.service)}:{call.operation}"
     action = ACTIONS.get(action, action)
     if NO_RESOURCE.fullmatch(action):

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from .archive import Container, closure
 
 # What a rehearsal itself deploys.
 ANSWER = "rehearsal.example.com/answer:1"
+KEEP = "rehearsal.example.com/keep:1"
 _REGISTRY = "registry.k8s.io"
 _CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 # What writes a node's rules (kubernetes/build/server-image/kube-proxy; flannel's own image).
 _RULES = ("/usr/sbin/nft", "/usr/sbin/xtables-nft-multi", "/usr/sbin/conntrack")
 _IPTABLES = ("iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save")
 _LINKS = {f"/usr/sbin/{name}": "xtables-nft-multi" for name in _IPTABLES}
+# What formats, checks, mounts and grows a volume (the base of the driver's own image; k8s.io/mount-utils calls them).
+_FILE_SYSTEMS = (
+    *(f"/usr/bin/{name}" for name in ("lsblk", "mount", "umount")),
+    *(f"/usr/sbin/{name}" for name in ("blkid", "blockdev", "dumpe2fs", "fsck", "fsck.ext4", "mkfs.ext4", "resize2fs")),
+)
 _TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
 _NOBODY, _NONROOT = "65534", "65532"
 
@@ -27,11 +34,13 @@ class _Own:
     Attributes:
         user: as whom it runs, by number.
         calls: programs of the distribution that it calls.
+        links: symbolic links.
     """
 
     programs: Mapping[str, str]
     user: str = ""
     calls: tuple[str, ...] = ()
+    links: Mapping[str, str] = MappingProxyType({})
 
 
 # By the names of the version table.
@@ -41,7 +50,14 @@ _AROUND = {
     "coredns": _Own({"/coredns": "coredns"}, f"{_NONROOT}:{_NONROOT}"),
     "metrics-server": _Own({"/metrics-server": "metrics-server"}, _NOBODY),
     "cloud-controller-manager": _Own({"/bin/aws-cloud-controller-manager": "aws-cloud-controller-manager"}),
-    "flannel": _Own({"/opt/bin/flanneld": "flanneld", "/opt/bin/install-conf": "install-conf"}, calls=_RULES),
+    "flannel": _Own(
+        {"/opt/bin/flanneld": "flanneld", "/opt/bin/install-conf": "install-conf"}, calls=_RULES, links=_LINKS
+    ),
+    "keep": _Own({"/keep": "keep"}, _NOBODY),
+    "ebs-csi": _Own({"/bin/aws-ebs-csi-driver": "aws-ebs-csi-driver"}, calls=_FILE_SYSTEMS),
+    **{name: _Own({f"/bin/{name}": name}, _NONROOT) for name in ("csi-provisioner", "csi-attacher", "csi-resizer")},
+    # One program stands for both and is what it is called.
+    **{name: _Own({f"/bin/{name}": "csi-beside"}, _NONROOT) for name in ("csi-node-driver-registrar", "livenessprobe")},
 }
 
 
@@ -68,5 +84,5 @@ def containers(
             files = {path: programs[program] for path, program in own.programs.items()}
             files |= {_TRUSTED: trusted} | (closure(root, own.calls) if own.calls else {})
             entry = (next(iter(own.programs)),)
-            made.append(Container(names[what], files, entry, own.user, _LINKS if own.calls else {}))
+            made.append(Container(names[what], files, entry, own.user, own.links))
     return tuple(made)

@@ -15,7 +15,7 @@ from tests.rehearsal import authority, programs
 from tests.rehearsal.kept import digest, once
 
 from .archive import Container, write
-from .containers import ANSWER, containers
+from .containers import ANSWER, KEEP, containers
 
 FILES = Path(__file__).with_name("node")
 # The very script that bakes machine images on AWS; there its programs are fetched, here they were built.
@@ -44,7 +44,9 @@ class Node:
         return self.layer / "var/lib/containerd"
 
 
-def node(kept: Path, line: str, etcd: Mapping[str, Path], root: Path, report: Callable[[str], None]) -> Node:
+def node(
+    kept: Path, line: str, etcd: Mapping[str, Path], root: Path, report: Callable[[str], None], *, volumes: bool = False
+) -> Node:
     """Return what a node of a Kubernetes minor boots from, making what is not there yet.
 
     Args:
@@ -53,11 +55,13 @@ def node(kept: Path, line: str, etcd: Mapping[str, Path], root: Path, report: Ca
         etcd: the programs of a release by name.
         root: the distribution.
         report: is told what takes long.
+        volumes: its store has the images of the EBS CSI driver too.
 
     Raises:
         KubecfnError: a program cannot be built, or the machine image's own script refuses one.
     """
     recipes = (programs.kubernetes(line), *programs.around(line), programs.pause(), programs.answer())
+    recipes += programs.volumes() if volumes else ()
     built = dict(programs.build(recipes, report))
     trusted = _trusted(kept, root)
     wanted = containers(built, recipes[0].version, _names(line), root, trusted / "bundle.crt")
@@ -76,7 +80,7 @@ def node(kept: Path, line: str, etcd: Mapping[str, Path], root: Path, report: Ca
     recipe = "".join(f"{path.relative_to(FILES)} {path.read_text(encoding='utf-8')}" for path in files)
     recipe += "".join(f"{path} {file.stat().st_mtime_ns}" for path, file in sorted(laid.items())) + trusted.name
     recipe += "".join(one.recipe for one in wanted) + INSTALL.read_text(encoding="utf-8")
-    return Node(once(kept / f"node-{line}-{digest(recipe)}", make))
+    return Node(once(kept / f"node-{'with-volumes-' if volumes else ''}{line}-{digest(recipe)}", make))
 
 
 def _gather(folder: Path, laid: Mapping[str, Path], wanted: Iterable[Container]) -> None:
@@ -132,4 +136,4 @@ def _names(line: str) -> dict[str, str]:
     """Return the names of the images around Kubernetes, as a cluster's documents and manifests have them."""
     release = RELEASES[line]
     manager = f"registry.k8s.io/provider-aws/cloud-controller-manager:v{release.cloud_provider}"
-    return {**release.images, "cloud-controller-manager": manager, "answer": ANSWER}
+    return {**release.images, "cloud-controller-manager": manager, "answer": ANSWER, "keep": KEEP}

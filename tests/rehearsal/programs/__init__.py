@@ -32,6 +32,13 @@ _CLOUD_PROVIDER = "k8s.io/cloud-provider-aws"
 _METRICS = "sigs.k8s.io/metrics-server"
 _FLANNEL = "github.com/flannel-io/flannel"
 _HELM = "helm.sh/helm/v4"
+_EBS_CSI = "github.com/kubernetes-sigs/aws-ebs-csi-driver"
+# Program beside a CSI driver -> its module.
+_CSI = {
+    "csi-provisioner": "github.com/kubernetes-csi/external-provisioner/v6",
+    "csi-attacher": "github.com/kubernetes-csi/external-attacher/v4",
+    "csi-resizer": "github.com/kubernetes-csi/external-resizer/v2",
+}
 _VERSION = "k8s.io/component-base/version"
 _GIT_VERSION = f"{_VERSION}.gitVersion"
 _CLIENT_GO = "k8s.io/client-go/pkg/version.gitVersion"
@@ -174,8 +181,39 @@ def answer() -> Recipe:
     return _own("answer")
 
 
+def keep() -> Recipe:
+    """Return the recipe of what a rehearsal deploys to write on a volume; its source lies here."""
+    return _own("keep")
+
+
 def _own(name: str) -> Recipe:
     return Recipe(name, "1", _HERE / name, {name: f"kubecfn/{name}"}, ((name, "-v"), f"{name} 1\n"))
+
+
+def volumes() -> tuple[Recipe, ...]:
+    """Return the recipes of the EBS CSI driver, of what lies beside it, and of a pod's that writes on a volume."""
+    return (ebs_csi(), *(csi(name) for name in _CSI), csi_beside(), keep())
+
+
+def ebs_csi() -> Recipe:
+    """Return the recipe of the EBS CSI driver."""
+    name, stamp = "aws-ebs-csi-driver", f"{_EBS_CSI}/pkg/driver.driverVersion"
+    return _recipe(name, _EBS_CSI, {name: f"{_EBS_CSI}/cmd"}, (name, "--version"), stamp=stamp)
+
+
+def csi(name: str) -> Recipe:
+    """Return the recipe of a program beside a CSI driver: ``csi-provisioner``, ``csi-attacher`` or ``csi-resizer``."""
+    module = _CSI[name]
+    return _recipe(name, module, {name: f"{module}/cmd/{name}"}, (name, "--version"), stamp="main.version")
+
+
+def csi_beside() -> Recipe:
+    """Return the recipe of what stands for two programs that not every module proxy has; its source lies here.
+
+    These are kubernetes-csi/node-driver-registrar and kubernetes-csi/livenessprobe.
+    """
+    name = "csi-beside"
+    return Recipe(name, "1", _HERE / name, {name: f"kubecfn/{name}"}, ((name, "--version"), f"{name} 1,"))
 
 
 def helm() -> Recipe:

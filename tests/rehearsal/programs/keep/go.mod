@@ -1,0 +1,3 @@
+module kubecfn/keep
+
+go 1.24
