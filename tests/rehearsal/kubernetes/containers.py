@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from .archive import Container, closure
 
@@ -40,7 +39,7 @@ class _Own:
     programs: Mapping[str, str]
     user: str = ""
     calls: tuple[str, ...] = ()
-    links: Mapping[str, str] = MappingProxyType({})
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 # By the names of the version table.
