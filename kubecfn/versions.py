@@ -113,16 +113,18 @@ _CNI = Version(1, 9, 1)
 _FLANNEL_PLUGIN = "1.9.1-flannel3"
 _CSI = "public.ecr.aws/csi-components"
 # The same for every minor: none of these publishes by Kubernetes' minors.
-# metrics-server: README.md, "Compatibility Matrix": 0.9 from 1.34. aws-ebs-csi-driver v1.64.0: deploy/kubernetes/base.
+# metrics-server: README.md, "Compatibility Matrix": 0.9 from 1.34.
+# aws-ebs-csi-driver v1.63.0, charts/aws-ebs-csi-driver/values.yaml: what lies beside it. A later driver is not taken before
+# it can be rehearsed: 1.63.0 is the last one whose module can be had, and it is the real one that a rehearsal runs.
 _IMAGES = {
     "flannel": "ghcr.io/flannel-io/flannel:v0.28.10",
     "metrics-server": "registry.k8s.io/metrics-server/metrics-server:v0.9.0",
-    "ebs-csi": "public.ecr.aws/ebs-csi-driver/aws-ebs-csi-driver:v1.64.0",
-    "csi-provisioner": f"{_CSI}/csi-provisioner:v6.3.0-eksbuild.4",
-    "csi-attacher": f"{_CSI}/csi-attacher:v4.12.0-eksbuild.5",
-    "csi-resizer": f"{_CSI}/csi-resizer:v2.2.1-eksbuild.3",
-    "csi-node-driver-registrar": f"{_CSI}/csi-node-driver-registrar:v2.17.0-eksbuild.5",
-    "livenessprobe": f"{_CSI}/livenessprobe:v2.19.0-eksbuild.5",
+    "ebs-csi": "public.ecr.aws/ebs-csi-driver/aws-ebs-csi-driver:v1.63.0",
+    "csi-provisioner": f"{_CSI}/csi-provisioner:v6.3.0-eksbuild.2",
+    "csi-attacher": f"{_CSI}/csi-attacher:v4.12.0-eksbuild.3",
+    "csi-resizer": f"{_CSI}/csi-resizer:v2.2.1-eksbuild.1",
+    "csi-node-driver-registrar": f"{_CSI}/csi-node-driver-registrar:v2.17.0-eksbuild.3",
+    "livenessprobe": f"{_CSI}/livenessprobe:v2.19.0-eksbuild.3",
 }
 # cilium v1.20.2: Documentation/network/kubernetes/compatibility.rst: 1.33 to 1.36. amazon-vpc-cni-k8s v1.23.2: charts/aws-vpc-cni.
 _CHARTS = MappingProxyType(

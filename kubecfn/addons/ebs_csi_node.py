@@ -58,7 +58,8 @@ def _pod(cluster: Cluster) -> Object:
     return pod(
         _NAME,
         [_driver(cluster), _registrar(cluster), alive],
-        user=None,
+        # Whatever user its images name: what it mounts and registers is root's.
+        securityContext={"runAsUser": 0, "runAsGroup": 0, "seccompProfile": {"type": "RuntimeDefault"}},
         tolerations=list(ON_EVERY_NODE),
         # What is mounted has to be unmounted before the node goes.
         terminationGracePeriodSeconds=30,
