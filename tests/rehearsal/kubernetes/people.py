@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -61,16 +62,23 @@ class People:
 
     def _came(self, access: str, program: Program) -> str:
         file = self._kubeconfig(access, program)
-        who = json.loads(self._kubectl(file, "auth", "whoami", "--output=json").stdout)["status"]["userInfo"]
+        who = self._who(file)
         if not who["username"].startswith(f"{access}:") or f"kubecfn:access:{access}" not in who["groups"]:
             raise DidNotHappenError(f"access {access} is {who['username']} of {who['groups']}")
         for question, allowed in ((words, may) for name, words, may in _ASKED if name == access):
             done = self._kubectl(file, *question)
-            if (done.returncode == 0) != allowed or not (allowed or "Forbidden" in done.stderr):
+            if (done.returncode == 0) != allowed or not (allowed or "forbidden" in done.stderr.lower()):
                 raise DidNotHappenError(
                     f"{access}, kubectl {' '.join(question)}: {done.stdout[-200:]}{done.stderr[-300:]}"
                 )
         return str(who["username"])
+
+    def _who(self, file: Path) -> dict[str, Any]:
+        done = self._kubectl(file, "auth", "whoami", "--output=json")
+        if done.returncode:
+            raise DidNotHappenError(f"kubectl auth whoami with {file.name}: {done.stderr[-600:]}")
+        found: dict[str, Any] = json.loads(done.stdout)["status"]["userInfo"]
+        return found
 
     def _kubeconfig(self, access: str, program: Program) -> Path:
         config, made = self.cluster.folder / "kubecfn.yaml", self.cluster.folder / f"{access}-{program}"
@@ -87,7 +95,7 @@ class People:
         trusted.write_bytes(trusted_authority(self.build).pem)
         told = {
             "PATH": ":".join([*sorted(paths), os.environ["PATH"]]),
-            "SSL_CERT_FILE": str(trusted),
+            "AWS_CA_BUNDLE": str(trusted),
             "AWS_REGION": REGION,
             "KUBECONFIG": str(file),
             "HOME": str(self.cluster.folder),
