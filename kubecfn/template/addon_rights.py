@@ -19,6 +19,8 @@ from troposphere import Sub
 from kubecfn.config import Config
 
 _OWNED = "owned"
+# aws-ebs-csi-driver, pkg/cloud/cloud.go, getVolumeLimits.
+_DRY_RUN = "IopsLimitDryRun"
 
 
 def addon_rights(config: Config) -> list[Statement]:
@@ -166,6 +168,8 @@ def _ebs_csi(tag: str) -> tuple[Statement, ...]:
             may_ec2.DescribeVolumeStatus,
         ),
         _ec2("MakeOwnVolumes", [may_ec2.CreateVolume], volumes, {f"aws:RequestTag/{tag}": _OWNED}),
+        # Before its first volume of a kind the driver asks, by a dry run with this tag alone, what the kind may have.
+        _ec2("AskForLimitsOfVolumes", [may_ec2.CreateVolume], volumes, {"aws:RequestTag/CSIVolumeName": _DRY_RUN}),
         _ec2("TagNewVolumes", [may_ec2.CreateTags], volumes, {"ec2:CreateAction": "CreateVolume"}),
         _ec2("ChangeOwnVolumes", [may_ec2.DeleteVolume, may_ec2.ModifyVolume], volumes, owned),
         _ec2("AttachOwnVolumes", [may_ec2.AttachVolume, may_ec2.DetachVolume], [*volumes, "instance"], owned),

@@ -68,6 +68,12 @@ def asking(tags):
         ("ec2:DeleteVolume", ec2("volume"), tagged(MINE), {}),
         ("ec2:ModifyVolume", ec2("volume"), tagged(MINE), tagged(OTHERS)),
         ("ec2:CreateVolume", ec2("volume"), asking(MINE), asking(OTHERS)),
+        (
+            "ec2:CreateVolume",
+            ec2("volume"),
+            asking({"CSIVolumeName": "IopsLimitDryRun"}),
+            asking({"CSIVolumeName": "x"}),
+        ),
         ("ec2:CreateTags", ec2("volume"), {"ec2:CreateAction": ("CreateVolume",)}, {}),
         ("ec2:CreateSecurityGroup", ec2("security-group"), asking(MINE), {}),
         ("ec2:CreateTags", ec2("security-group"), {"ec2:CreateAction": ("CreateSecurityGroup",)}, {}),
