@@ -219,7 +219,7 @@ class NspawnMachines:
         """Its "/dev", which is a file system of its own; None when it is off."""
         nspawn = self._machines[instance_id].nspawn
         first = _first_process(nspawn) if nspawn and nspawn.poll() is None else 0
-        return Path(f"/proc/{first}/root/dev") if first else None
+        return Path("/proc", str(first), "root", "dev") if first else None
 
     def volume(self, instance_id: str) -> Path:
         """Its data volume, on or off."""
