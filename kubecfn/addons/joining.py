@@ -51,6 +51,7 @@ def _draining() -> list[Object]:
         rule("", "nodes", "get patch delete"),
         rule("", "pods", "get list"),
         rule("", "pods/eviction", "create"),
+        rule("storage.k8s.io", "volumeattachments", "list"),
     ]
     return [
         cluster_role("kubecfn:drain", rules),

@@ -10,6 +10,8 @@
 6. A kubelet that is silent ends no pod any more: nobody waits for it longer than `SILENT` seconds.
 7. The node's object is deleted only when the node is empty: deleting it says that its pods have ended, and where one of
    them still runs it would run twice (Kubernetes: "Nodes", section "Management"; "Force Delete StatefulSet Pods").
+8. Nor while volumes of pods that have left are attached: of a node that is gone nobody says any more that it has unmounted
+   them, and no other gets them for six minutes (Kubernetes: "Node Shutdowns", section "Forced storage detach on timeout").
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class Sight:
         there: the cluster has a node of that name.
         speaks: its kubelet tells the API server that it is well.
         pods: what runs there.
+        volumes: that are attached though no pod that is there needs them; looked for when the others have left.
     """
 
     instance: str
@@ -45,6 +48,7 @@ class Sight:
     there: bool = True
     speaks: bool = True
     pods: tuple[Pod, ...] = ()
+    volumes: tuple[str, ...] = ()
 
 
 # After this part of its budget a worker's critical pods are asked to leave though others are still there.
@@ -84,12 +88,24 @@ def decide(sight: Sight) -> Step:
         return Step(Do.LET_GO, f"the cluster has no node {sight.instance}: nothing runs there")
     made = plan(sight.pods, late=sight.seconds >= LATE * sight.budget)
     if made.empty:
-        return Step(Do.FORGET, "nothing is left on it that could move")
+        return _detaching(sight) if sight.volumes else Step(Do.FORGET, "nothing is left on it that could move")
     if sight.seconds >= sight.budget:
         return Step(Do.GIVE_UP, f"after {sight.budget:.0f} s it goes with", made, loud=True)
     if not sight.speaks and sight.seconds >= min(SILENT, sight.budget):
         return Step(Do.GIVE_UP, "its kubelet is silent and ends no pod any more; it goes with", made, loud=True)
     return Step(Do.EVICT, f"{len(made.evict)} pods are asked to leave, {len(made.awaited)} are on the way", made)
+
+
+def _detaching(sight: Sight) -> Step:
+    more = len(sight.volumes) - _NAMED
+    names = ", ".join([*sight.volumes[:_NAMED], *([f"and {more} more"] if more > 0 else [])])
+    if sight.seconds >= sight.budget:
+        words = f"after {sight.budget:.0f} s it goes with volumes that are still attached: {names}"
+        return Step(Do.LET_GO, words, loud=True)
+    if not sight.speaks and sight.seconds >= min(SILENT, sight.budget):
+        words = f"its kubelet is silent and unmounts nothing any more; it goes with attached volumes: {names}"
+        return Step(Do.LET_GO, words, loud=True)
+    return Step(Do.WAIT, f"volumes of pods that have left it are still attached: {names}")
 
 
 def _unseen(sight: Sight) -> Step:

@@ -18,6 +18,7 @@ from typing import Any
 # Kubernetes, "Pod Priority and Preemption": users' own classes are below.
 CRITICAL = 2_000_000_000
 _ENDED = ("Succeeded", "Failed")
+_CLAIMS = frozenset({"persistentVolumeClaim", "ephemeral"})
 _MIRROR = "kubernetes.io/config.mirror"
 
 
@@ -33,6 +34,7 @@ class Pod:
         critical: the cluster needs it more than others.
         managed: something makes it again elsewhere.
         held: the finalizers that keep it from being deleted.
+        claims: how many volumes it keeps attached for as long as it stays.
     """
 
     namespace: str
@@ -42,6 +44,7 @@ class Pod:
     critical: bool
     managed: bool = True
     held: tuple[str, ...] = ()
+    claims: int = 0
 
     def __str__(self) -> str:
         """As kubectl names it."""
@@ -66,14 +69,17 @@ def read(told: Mapping[str, Any]) -> Pod:
     about, status, spec = told["metadata"], told.get("status", {}), told.get("spec", {})
     owners = {one["kind"] for one in about.get("ownerReferences", ()) if one.get("controller")}
     mirror = _MIRROR in about.get("annotations", {})
+    ended = status.get("phase") in _ENDED
+    claims = 0 if ended else sum(not _CLAIMS.isdisjoint(one) for one in spec.get("volumes", ()))
     return Pod(
         namespace=about["namespace"],
         name=about["name"],
-        stays=mirror or "DaemonSet" in owners or status.get("phase") in _ENDED,
+        stays=mirror or "DaemonSet" in owners or ended,
         leaving="deletionTimestamp" in about,
         critical=int(spec.get("priority") or 0) >= CRITICAL,
         managed=bool(owners),
         held=tuple(about.get("finalizers", ())),
+        claims=claims,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,8 @@ from .decision import Sight
 from .drain import Pod, read
 
 SINCE = "kubecfn.io/leaving-since"
-_NOT_FOUND, _TOO_MANY = 404, 429
+_FORBIDDEN, _NOT_FOUND = 403, 404
+_ATTACHMENTS = "/apis/storage.k8s.io/v1/volumeattachments"
 
 
 def now() -> datetime:
@@ -46,8 +47,10 @@ class Nodes:
             if node is None:
                 return self._sight(instance, began, there=False)
             began = self.first[instance] = min(began, _since(node) or began)
-            pods = self.client.list("/api/v1/pods", fieldSelector=f"spec.nodeName={instance}")
-            return self._sight(instance, began, speaks=_speaks(node), pods=tuple(map(read, pods)))
+            found = self.client.list("/api/v1/pods", fieldSelector=f"spec.nodeName={instance}")
+            pods = tuple(map(read, found))
+            volumes = self._attached(instance, pods) if all(pod.stays for pod in pods) else ()
+            return self._sight(instance, began, speaks=_speaks(node), pods=pods, volumes=volumes)
         except KubernetesError as error:
             return self._sight(instance, began, silence=error.message)
 
@@ -81,6 +84,19 @@ class Nodes:
         except KubernetesError as error:
             if error.status != _NOT_FOUND:
                 raise
+
+    def _attached(self, instance: str, pods: Sequence[Pod]) -> tuple[str, ...]:
+        """Return the volumes that are attached to a node, unless the pods that stay there may need them all."""
+        try:
+            told = [one["spec"] for one in self.client.list(_ATTACHMENTS)]
+        except KubernetesError as error:
+            # A cluster whose controllers have not brought this right yet.
+            if error.status != _FORBIDDEN:
+                raise
+            return ()
+        names = (str(one["source"].get("persistentVolumeName", "")) for one in told if one["nodeName"] == instance)
+        attached = tuple(sorted(names))
+        return attached if len(attached) > sum(pod.claims for pod in pods) else ()
 
     def _marked(self, instance: str, began: datetime) -> Mapping[str, Any] | None:
         """Return the node, cordoned and marked with the moment since when it is leaving; None when there is none."""

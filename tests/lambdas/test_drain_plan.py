@@ -18,6 +18,7 @@ def pod(name, **about):
     if about.get("finalizers"):
         metadata["finalizers"] = about["finalizers"]
     spec = {"priority": about["priority"]} if "priority" in about else {}
+    spec["volumes"] = about.get("volumes", [])
     return read({"metadata": metadata, "spec": spec, "status": {"phase": about.get("phase", "Running")}})
 
 
@@ -76,3 +77,17 @@ def test_who_is_not_made_again_and_who_is_held_is_known():
 
     assert (bare.managed, owned.managed) == (False, True)
     assert (held.held, bare.held) == (("shop.example/wait",), ())
+
+
+@pytest.mark.parametrize(
+    ("volumes", "phase", "claims"),
+    [
+        ([], "Running", 0),
+        ([{"name": "a", "emptyDir": {}}, {"name": "b", "hostPath": {"path": "/"}}], "Running", 0),
+        ([{"name": "a", "persistentVolumeClaim": {"claimName": "a"}}, {"name": "b", "ephemeral": {}}], "Running", 2),
+        ([{"name": "a", "persistentVolumeClaim": {"claimName": "a"}}], "Succeeded", 0),
+    ],
+)
+def test_a_pod_keeps_the_volumes_that_it_claims_until_it_ends(volumes, phase, claims):
+    """A DaemonSet's pod that stays keeps them attached, and nobody waits for that."""
+    assert pod("a", volumes=volumes, phase=phase).claims == claims

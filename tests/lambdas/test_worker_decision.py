@@ -35,6 +35,11 @@ def sight(**about):
         (sight(pods=(A,), speaks=False, seconds=SILENT), Do.GIVE_UP, True),
         (sight(pods=(A,), speaks=True, seconds=SILENT), Do.EVICT, False),
         (sight(pods=(STAYS,), speaks=False, seconds=SILENT), Do.FORGET, False),
+        (sight(volumes=("pvc-1",)), Do.WAIT, False),
+        (sight(volumes=("pvc-1",), pods=(STAYS,), seconds=899), Do.WAIT, False),
+        (sight(volumes=("pvc-1",), seconds=900), Do.LET_GO, True),
+        (sight(volumes=("pvc-1",), speaks=False, seconds=SILENT - 1), Do.WAIT, False),
+        (sight(volumes=("pvc-1",), speaks=False, seconds=SILENT), Do.LET_GO, True),
         (sight(silence="no", pods=(A,)), Do.WAIT, False),
         (sight(silence="no", there=False), Do.WAIT, False),
         (sight(silence="no", seconds=900), Do.LET_GO, True),
@@ -65,6 +70,16 @@ def test_a_node_with_pods_is_never_forgotten():
         for seconds in (0, SILENT, 900, 5000):
             for speaks in (True, False):
                 assert decide(sight(pods=pods, seconds=seconds, speaks=speaks)).do is not Do.FORGET
+
+
+def test_volumes_that_are_still_attached_are_named():
+    """Somebody may have to look at them; many are counted."""
+    volumes = tuple(f"pvc-{number}" for number in range(9))
+
+    for seconds in (0, 900):
+        assert decide(sight(volumes=volumes, seconds=seconds)).reason.endswith(
+            "still attached: pvc-0, pvc-1, pvc-2, pvc-3, pvc-4, and 4 more"
+        )
 
 
 def test_what_keeps_each_pod_is_told_the_mendable_first():

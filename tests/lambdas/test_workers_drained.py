@@ -118,6 +118,29 @@ def test_a_worker_is_emptied_and_then_let_go(cluster, pools, run):
     assert time.monotonic() - before < 10
 
 
+def test_a_worker_stays_until_the_volumes_of_its_pods_have_left_it(cluster, pools, run, account):
+    """Without its node nobody would say that they are unmounted; another node's, and those of pods that stay, hold nobody."""
+    space, node, other = cluster.namespace(), cluster.node(), cluster.node()
+    cluster.pod(space, "one", node)
+    claim = {"name": "own", "persistentVolumeClaim": {"claimName": "own"}}
+    cluster.pod(space, "ds", node, owner="DaemonSet", volumes=[claim])
+    cluster.attach("pvc-other", other)
+    cluster.attach("pvc-own", node)
+    detach = cluster.attach("pvc-one", node)
+    pools.states = {node: WAITS}
+
+    first, said = run(leaves(node), seconds=30, pace=10)
+    still = node in cluster.nodes()
+    detach()
+    second, _ = run({})
+
+    assert (first, still) == ('result {"answered": 0, "late": 0, "waiting": 1}', True)
+    assert said[-1]["reason"] == "volumes of pods that have left it are still attached: pvc-one, pvc-own"
+    assert second == 'result {"answered": 1, "late": 0, "waiting": 0}'
+    assert (node in cluster.nodes(), other in cluster.nodes()) == (False, True)
+    assert cried(account, node) == []
+
+
 def test_a_budget_is_respected_until_another_pod_is_ready(cluster, pools, run, account):
     """A real PodDisruptionBudget refuses; the run waits, keeps the hook alive, and moves the pod when it may."""
     space, node, other = cluster.namespace(), cluster.node(), cluster.node()

@@ -138,6 +138,13 @@ class Cluster:
         status = {"status": {"phase": "Running", "conditions": [condition]}}
         self.admin.patch(f"/api/v1/namespaces/{namespace}/pods/{name}/status", status)
 
+    def attach(self, volume, node):
+        """Say that a volume is attached to a node; return what says otherwise."""
+        path, name = "/apis/storage.k8s.io/v1/volumeattachments", f"csi-{volume}-{node}"
+        spec = {"attacher": "ebs.csi.aws.com", "nodeName": node, "source": {"persistentVolumeName": volume}}
+        self.admin.create(path, {"metadata": {"name": name}, "spec": spec})
+        return lambda: self.admin.delete(f"{path}/{name}")
+
     def budget(self, namespace, available=1):
         """Guard the pods of a namespace by a real disruption budget, and wait until it counts."""
         spec = {"minAvailable": available, "selector": {"matchLabels": {"app": "web"}}}
