@@ -15,6 +15,9 @@ from kubecfn.template.security_groups import API_PORT, SecurityGroups
 from kubecfn.template.tags import named, role
 
 _DRAIN_SECONDS = 60
+# As often as a network load balancer can look ("Health checks for Network Load Balancer target groups": 5 to 300 s), and no
+# longer for one look than until the next: a dead controller gets no new connections after twice that, not after 20 s.
+_CHECK_EVERY, _CHECK_SECONDS = 5, 4
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ def _targets(network: Network) -> elb.TargetGroup:
         Port=API_PORT,
         HealthCheckProtocol="HTTPS",
         HealthCheckPath="/readyz",
-        HealthCheckIntervalSeconds=10,
+        HealthCheckIntervalSeconds=_CHECK_EVERY,
+        HealthCheckTimeoutSeconds=_CHECK_SECONDS,
         HealthyThresholdCount=2,
         UnhealthyThresholdCount=2,
         TargetGroupAttributes=[

@@ -307,5 +307,7 @@ def test_time_passes_as_fast_as_awss_but_never_too_fast_for_tls() -> None:
 
     rules = rules_of(group, ends, speed=10)
     assert (rules.interval, rules.drain, rules.cut, rules.healthy) == (1.0, 6.0, True, 2)
-    assert rules_of(group, {}, speed=1000).interval == 0.2
+    fast = rules_of(group | {"HealthCheckTimeoutSeconds": 4}, {}, speed=1000)
+    assert (fast.interval, fast.timeout) == (0.2, 0.5)
+    assert rules_of(group | {"HealthCheckTimeoutSeconds": 4}, {}, speed=2).timeout == 2.0
     assert not rules_of(group, {}, speed=10).cut
