@@ -95,7 +95,7 @@ programs: go ## build the etcd releases that tests and rehearsals run (some minu
 	$(BIN)/python -m kubecfn.local.programs
 kubernetes-programs: go ## build what Kubernetes nodes run (ARGS=1.36 for one minor; ten minutes, once)
 	nice $(BIN)/python -m tests.rehearsal.programs $(ARGS)
-test: programs ## every test that needs no root, in under three minutes
+test: programs ## every test that needs no root; some minutes
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 lint: setup ## style, sizes, docstrings of tests, shell
 	$(BIN)/ruff check .

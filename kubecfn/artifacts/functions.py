@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
@@ -28,7 +29,7 @@ def function_entries() -> dict[str, list[Entry]]:
         shared = tree(PACKAGE / part, below=f"kubecfn/{part}/")
         sources |= {entry.path: entry.data for entry in shared if entry.path.endswith(".py")}
     sources["kubecfn/__init__.py"] = read(PACKAGE / "__init__.py")
-    imports = {path: tuple(_imported(path, data)) for path, data in sources.items() if path.endswith(".py")}
+    imports = {path: _imported(path, data) for path, data in sources.items() if path.endswith(".py")}
     return {
         name: [Entry(path, 0o644, _packed(path, sources[path])) for path in _needed(name, sources, imports)]
         for name in FUNCTIONS
@@ -51,19 +52,23 @@ def _needed(function: str, sources: Mapping[str, bytes], imports: Mapping[str, t
     return needed
 
 
-def _imported(path: str, data: bytes) -> Iterator[str]:
-    """Yield the files that a module's imports may mean: packages above included, since importing runs them, too."""
-    here = PurePosixPath(path).parent.parts
-    for node in ast.walk(ast.parse(data)):
+@functools.cache
+def _imported(path: str, data: bytes) -> tuple[str, ...]:
+    """Return the files that a module's imports may mean: packages above included, since importing runs them, too."""
+    return tuple(_named(PurePosixPath(path).parent.parts, ast.parse(data)))
+
+
+def _named(here: tuple[str, ...], module: ast.Module) -> Iterator[str]:
+    for node in ast.walk(module):
         if isinstance(node, ast.Import):
             for name in node.names:
                 yield from _files(tuple(name.name.split(".")))
         elif isinstance(node, ast.ImportFrom):
             above = here[: len(here) - node.level + 1] if node.level else ()
-            module = (*above, *(node.module.split(".") if node.module else ()))
-            yield from _files(module)
+            package = (*above, *(node.module.split(".") if node.module else ()))
+            yield from _files(package)
             for name in node.names:
-                yield from _files((*module, name.name))
+                yield from _files((*package, name.name))
 
 
 def _files(module: tuple[str, ...]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import Mapping
 from typing import assert_never
 
@@ -11,6 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from kubecfn.pki.keys import ENCRYPTION_KEY_BYTES, SERVICE_ACCOUNT_RSA_BITS, PemFile, PrivateKey
 from kubecfn.pki.layout import BY_NAME, Item, Kind
@@ -121,9 +123,15 @@ def _pair(item: Item, files: Mapping[str, PemFile]) -> tuple[x509.Certificate, P
     return certificate, key
 
 
+# A command looks at the same key several times, and to prove an RSA key's numbers takes 50 ms.
+@functools.lru_cache(maxsize=32)
+def _loaded(data: bytes) -> PrivateKeyTypes:
+    return serialization.load_pem_private_key(data, password=None)
+
+
 def _key(files: Mapping[str, PemFile], path: str) -> PrivateKey:
     try:
-        key = serialization.load_pem_private_key(files[path].data, password=None)
+        key = _loaded(files[path].data)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise UnsoundError(path, "it is not an unencrypted PEM private key") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):

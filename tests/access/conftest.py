@@ -8,7 +8,7 @@ from kubecfn.config import load_text
 from tests.kubernetes.server import running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster():
     with running() as server:
         yield server

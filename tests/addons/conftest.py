@@ -7,7 +7,7 @@ import pytest
 from tests.kubernetes.server import minors, running
 
 
-@pytest.fixture(scope="session", params=minors())
+@pytest.fixture(scope="module", params=minors())
 def server(request):
     """The server; it runs nothing else: objects stay as they were written."""
     with running(request.param) as one:

@@ -204,7 +204,7 @@ class Kubelets:
                 assert error.status == 404
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def signer(kubelets):
     """The real controller that signs what is approved, and that Kubernetes itself would approve by."""
     server = kubelets.server
@@ -226,7 +226,7 @@ def signer(kubelets):
     process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kubelets():
     """The API server, with the one right that those who join need."""
     with running() as server:

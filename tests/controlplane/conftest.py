@@ -21,7 +21,7 @@ from tests.kubernetes.clocks import Clock
 from tests.kubernetes.server import PORT, minors, running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster():
     """A server of the newest minor."""
     with running() as server:

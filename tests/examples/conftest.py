@@ -7,7 +7,7 @@ import pytest
 from tests.kubernetes.server import minors, running
 
 
-@pytest.fixture(scope="session", params=minors())
+@pytest.fixture(scope="module", params=minors())
 def cluster(request):
     with running(request.param) as server:
         yield server

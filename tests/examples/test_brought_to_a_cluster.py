@@ -26,7 +26,7 @@ def objects_in(path: Path):
     return read_objects(path.read_text(), str(path))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def brought(cluster):
     """Apply every example, strictly: a field that the API server does not know is an error."""
     kinds = Kinds(cluster.admin)

@@ -12,14 +12,14 @@ from tests.kubernetes.server import minors, running
 _NUMBER = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster():
     """The newest server; each test uses namespaces and names of its own."""
     with running() as server:
         yield server
 
 
-@pytest.fixture(scope="session", params=minors()[1:])
+@pytest.fixture(scope="package", params=minors()[1:])
 def older(request):
     """A server of an older minor."""
     with running(request.param) as server:

@@ -11,7 +11,7 @@ from tests.kubernetes.server import running
 from tests.smoke.machines import Proxied, empty
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server():
     """The server; kube-system has its default service account."""
     with running() as made:

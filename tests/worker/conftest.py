@@ -41,7 +41,7 @@ class Log:
             self.said.append(line)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster():
     """A server of the newest minor."""
     with running() as server:

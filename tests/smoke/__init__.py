@@ -1,0 +1,1 @@
+"""The smoke test of a cluster. One API server for the folder."""
