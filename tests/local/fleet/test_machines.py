@@ -24,6 +24,8 @@ get meta-data/local-ipv4
 get meta-data/iam/security-credentials/
 get meta-data/autoscaling/target-lifecycle-state
 get meta-data/services/partition
+get meta-data/block-device-mapping/
+get meta-data/block-device-mapping/root
 get dynamic/instance-identity/document
 echo "no-token=$(curl -s -o /dev/null -w '%{http_code}' $base/meta-data/instance-id)"
 echo "no-ttl=$(curl -s -o /dev/null -w '%{http_code}' -X PUT $base/api/token)"
@@ -92,6 +94,8 @@ def test_an_instance_learns_who_it_is_from_its_own_metadata_service(cloud, profi
     assert found["meta-data/iam/security-credentials/"] == profile
     assert found["meta-data/autoscaling/target-lifecycle-state"] == "InService"
     assert found["meta-data/services/partition"] == "aws"
+    assert found["meta-data/block-device-mapping/"] == "amiroot"
+    assert found["meta-data/block-device-mapping/root"] == "/dev/xvda"
     assert document["privateIp"] == found["meta-data/local-ipv4"]
     assert (found["no-token"], found["no-ttl"], found["spot"]) == ("401", "400", "404")
 
