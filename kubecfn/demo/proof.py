@@ -99,6 +99,7 @@ def remains(cloud: EmbeddedAws) -> Remains:
     counted = {
         "stacks": sum(one["StackName"] != _SHARED for one in stacks),
         "instances": sum(len(one["Instances"]) for one in reservations),
+        "volumes": len(ec2.describe_volumes()["Volumes"]),
         "groups": len(cloud.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]),
         "launch templates": len(ec2.describe_launch_templates()["LaunchTemplates"]),
         "VPCs": len(ec2.describe_vpcs(Filters=own_vpcs)["Vpcs"]),

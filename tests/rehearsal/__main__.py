@@ -14,7 +14,7 @@ from kubecfn.errors import KubecfnError
 
 from . import isolation, measured
 from .image import image
-from .kubernetes.scenario import MINORS
+from .kubernetes.scenario import MINORS, WITH_VOLUMES
 from .scenarios import ETCD, OLDER_ETCD, SCENARIOS, WHOLE, play
 
 SPEED_HELP = "Simulated seconds of AWS in a real one; less on a busy machine, whose functions need real seconds."
@@ -52,9 +52,10 @@ def _before_walls(only: tuple[str, ...], *, speed: float, keep: bool) -> int:
         for release in (ETCD, OLDER_ETCD):
             with console.status(f"Making the machine image with etcd {release}; the first one takes a minute or two …"):
                 image(BUILD, release, lambda line: console.print(line, markup=False))
-        for line in sorted({line for name in only or MINORS for line in MINORS.get(name, ())}):
+        wanted = {(line, name in WITH_VOLUMES) for name in only or MINORS for line in MINORS.get(name, ())}
+        for line, volumes in sorted(wanted):
             with console.status(f"Making the machine image with Kubernetes {line}; its programs take minutes …"):
-                image(BUILD, ETCD, lambda line: console.print(line, markup=False), kubernetes=line)
+                image(BUILD, ETCD, lambda line: console.print(line, markup=False), kubernetes=line, volumes=volumes)
         isolation.sweep_after_the_killed(runs)
         arguments = [*only, "--speed", str(speed), *(["--keep"] if keep else [])]
         with isolation.roomy():

@@ -168,6 +168,7 @@ def opened(
     speed: float,
     volume: int = 0,
     kubernetes: tuple[str, ...] = (),
+    volumes: bool = False,
 ) -> Iterator[Cluster]:
     """Open an empty account in which each of these releases has a machine image; it closes with everything in it.
 
@@ -180,9 +181,10 @@ def opened(
             seconds.
         volume: MiB of a data volume of its own for each instance, which then also knows AWS by a name; 0 for neither.
         kubernetes: minors; each has an image with the first of the etcd releases, and the first is the configuration's.
+        volumes: those images have what makes EBS volumes for pods.
     """
     (folder / "aws").mkdir(parents=True)
-    images = {line: image(build, etcd[0], kubernetes=line) for line in kubernetes} or {
+    images = {line: image(build, etcd[0], kubernetes=line, volumes=volumes) for line in kubernetes} or {
         release: image(build, release) for release in etcd
     }
     released: dict[str, str] = {}

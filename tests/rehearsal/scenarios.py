@@ -16,7 +16,7 @@ from .cluster import NAME, Cluster, DidNotHappenError, network, opened, until
 from .faults import VOLUME, Faults
 from .hub import Hub
 from .kubernetes.boot import kubernetes_boot
-from .kubernetes.scenario import kubernetes, kubernetes_faults
+from .kubernetes.scenario import kubernetes, kubernetes_faults, kubernetes_volumes
 from .life import lived
 from .results import Results
 
@@ -247,5 +247,6 @@ WHOLE: dict[str, Callable[[Stage], None]] = {
     "kubernetes": kubernetes,
     "kubernetes-boot": kubernetes_boot,
     "kubernetes-faults": kubernetes_faults,
+    "kubernetes-volumes": kubernetes_volumes,
 }
 SCENARIOS = {**WHOLE, "short": short}

@@ -74,7 +74,7 @@ def configure(etc: Path) -> dict[str, str]:
         kubelet["failCgroupV1"] = False
         environment["KUBECFN_KUBEADM_IGNORE"] = "SystemVerification"
     _write(etc / _PATCH, json.dumps(kubelet))
-    if not _may_protect():
+    if not has_resource():
         _write(etc / "containerd/machine.toml", _RUNTIME)
         start = "/usr/local/bin/containerd --config /etc/containerd/machine.toml"
         _write(
@@ -83,8 +83,8 @@ def configure(etc: Path) -> dict[str, str]:
     return environment
 
 
-def _may_protect() -> bool:
-    """Whether root here may say of a process that it is the last to be killed for its memory."""
+def has_resource() -> bool:
+    """Whether root here may protect a process from being killed for its memory, and grow a file system that is mounted."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
     return bool(int(effective.split()[1], 16) >> _RESOURCE & 1)

@@ -8,19 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 from kubecfn.versions import RELEASES
 from tests.rehearsal import isolation
-from tests.rehearsal.cluster import DidNotHappenError, opened
+from tests.rehearsal.cluster import NETWORK, REGION, DidNotHappenError, opened
+from tests.rehearsal.disks import Disks
 
 from .life import KubernetesLife, lived
 from .people import ACCESS, People
 from .smoke import AFTER_LOSS, smoked
 from .trouble import steps
+from .volumes import ZONE, Volumes
 
 if TYPE_CHECKING:
     from tests.rehearsal.scenarios import Stage
 
 OLDEST, FROM, TO = "1.34", "1.35", "1.36"
 # Whose machine images each scenario needs.
-MINORS = {"kubernetes": (FROM, TO), "kubernetes-boot": (TO,), "kubernetes-faults": (OLDEST,)}
+MINORS = {
+    "kubernetes": (FROM, TO),
+    "kubernetes-boot": (TO,),
+    "kubernetes-faults": (OLDEST,),
+    "kubernetes-volumes": (TO,),
+}
+# Those whose machine images have what makes EBS volumes for pods.
+WITH_VOLUMES = ("kubernetes-volumes",)
 PORT = 6443
 # What cannot be here: volumes need EBS, and a pool grows at AWS's own pace.
 WANTED = {
@@ -36,6 +45,16 @@ _ALONE = {
     "controllers": {"count": 1, "instance_type": "m7i.large", "signal_timeout": "1h"},
     "pools": [{"name": "small", "min": 1, "max": 2, "signal_timeout": "1h"}],
     "addons": {"ebs_csi": False, "cluster_autoscaler": False},
+}
+
+
+_KEEPING = {
+    **_ALONE,
+    "kubernetes": TO,
+    # A volume is of one zone, and so is who is to have it.
+    "network": {"cidr": NETWORK, "nat_gateways": "one", "zones": [f"{REGION}{zone}" for zone in "abc"]},
+    "pools": [{"name": "small", "min": 2, "max": 4, "zones": [ZONE], "signal_timeout": "1h"}],
+    "addons": {"ebs_csi": True, "cluster_autoscaler": False},
 }
 
 
@@ -60,13 +79,28 @@ def kubernetes_faults(stage: Stage) -> None:
             _do(stage, name, act)
 
 
+def kubernetes_volumes(stage: Stage) -> None:
+    """One controller and two workers with the real EBS CSI driver: a volume made, written, moved, read, grown and deleted."""
+    with _living(stage, _KEEPING, TO, volumes=True) as life:
+        ec2 = life.cluster.cloud.client("ec2")
+        with Disks(ec2, life.cluster.machines, life.cluster.folder / "volumes") as disks:
+            kept = Volumes(life, disks)
+            for name, act in kept.steps().items():
+                _do(stage, name, act)
+            _do(stage, "kubecfn smoke --storage", lambda: smoked(life.cluster, storage=True))
+            _do(stage, "its volume is gone too", kept.nothing_left)
+            _do(stage, "a volume is left to who deletes the cluster", kept.leave_behind)
+
+
 @contextmanager
-def _living(stage: Stage, wanted: dict[str, Any], *lines: str) -> Iterator[KubernetesLife]:
+def _living(stage: Stage, wanted: dict[str, Any], *lines: str, volumes: bool = False) -> Iterator[KubernetesLife]:
     """Open an account for a cluster with Kubernetes; who leaves without an error has it deleted."""
     etcd = str(RELEASES[lines[0]].etcd)
     isolation.resolve_at(stage.hub.resolver, stage.run)
     folder = stage.run / stage.name
-    with opened(folder, stage.build, stage.hub, etcd=(etcd,), speed=stage.speed, kubernetes=lines) as cluster:
+    with opened(
+        folder, stage.build, stage.hub, etcd=(etcd,), speed=stage.speed, kubernetes=lines, volumes=volumes
+    ) as cluster:
         cluster.wanted |= wanted
         with lived(cluster, stage.results, (stage.hub.balancer, PORT)) as life:
             yield life

@@ -18,12 +18,13 @@ WITHIN = 60
 AFTER_LOSS = 180
 
 
-def smoked(cluster: Cluster, within: int = WITHIN) -> str:
+def smoked(cluster: Cluster, within: int = WITHIN, *, storage: bool = False) -> str:
     """Run the smoke test by its command; return what it looked at.
 
     Args:
         cluster: this machine resolves the names of its VPC.
         within: seconds after which something has to be wrong.
+        storage: it also makes a volume.
 
     Raises:
         DidNotHappenError: a check is not ok; its row.
@@ -31,7 +32,7 @@ def smoked(cluster: Cluster, within: int = WITHIN) -> str:
     config = cluster.folder / "kubecfn.yaml"
     config.write_text(yaml.safe_dump(cluster.wanted), encoding="utf-8")
     asks = ("--config", str(config), "--build", str(cluster.folder / "build"), "--within", str(within), "--output=json")
-    command = [sys.executable, "-m", "kubecfn.cli", "smoke", *asks]
+    command = [sys.executable, "-m", "kubecfn.cli", "smoke", *asks, *(["--storage"] if storage else [])]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=within + 120)
     try:
         report: dict[str, Any] = json.loads(done.stdout)
@@ -41,4 +42,8 @@ def smoked(cluster: Cluster, within: int = WITHIN) -> str:
     if bad or not report["ok"] or done.returncode:
         raise DidNotHappenError(f"kubecfn smoke ended with {done.returncode}: {'; '.join(bad) or done.stderr[-500:]}")
     told = {one["name"]: one["words"] for one in report["checks"]}
-    return f"{len(told)} checks are ok: {told['pods, service, DNS']}; {told['certificates']}"
+    words = [
+        f"{len(told)} checks are ok",
+        *(told[one] for one in ("pods, service, DNS", "certificates", "volume") if one in told),
+    ]
+    return "; ".join(words)
