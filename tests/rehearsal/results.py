@@ -140,7 +140,8 @@ class Results:
 
     def keep(self, run: Path, kept: Path) -> None:
         """Copy what a person reads after a failure: consoles, journals, logs."""
-        for pattern in ("*/instances/*/console", "*/deploy.log", "*/aws/aws.log", "*/aws/functions/*/output.log"):
+        account = ("*/deploy.log", "*/aws/aws.log", "*/aws/functions/*/output.log")
+        for pattern in (*account, "*/instances/*/console", "*/instances/*/upper/var/log/pods/*/*/*.log"):
             for file in run.glob(pattern):
                 target = kept / file.relative_to(run)
                 target.parent.mkdir(parents=True, exist_ok=True)
