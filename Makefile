@@ -95,8 +95,9 @@ programs: go ## build the etcd releases that tests and rehearsals run (some minu
 	$(BIN)/python -m kubecfn.local.programs
 kubernetes-programs: go ## build what Kubernetes nodes run (ARGS=1.36 for one minor; ten minutes, once)
 	nice $(BIN)/python -m tests.rehearsal.programs $(ARGS)
-test: programs ## every test that needs no root; some minutes
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+test: programs ## every test that needs no root, in four to five minutes on two cores
+	@# Hundreds of Pythons are started: each would compile what it imports where a machine forbids to keep it.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 lint: setup ## style, sizes, docstrings of tests, shell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -85,9 +85,11 @@ def without_docstrings(text):
     return ast.dump(tree, include_attributes=True)
 
 
-@pytest.mark.parametrize("function", artifacts.lambda_zips(), ids=lambda one: one.name)
-def test_a_function_finds_all_that_it_imports(function):
+@pytest.mark.parametrize("name", artifacts.FUNCTIONS)
+def test_a_function_finds_all_that_it_imports(name):
     """Every import of every module in a zip is in the zip or in Lambda's runtime, down to the imported names."""
+    (function,) = [one for one in artifacts.lambda_zips() if one.name == name]
+
     assert missing(packed(function)) == set()
 
 

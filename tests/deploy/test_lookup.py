@@ -18,6 +18,12 @@ def config(*, dns="{parent_zone: example.com}", image=f"{{ami: {{x86_64: {AMI}}}
     return load_text(BASE.format(dns=dns, image=image, more=more))
 
 
+@pytest.fixture(scope="module")
+def images():
+    """One of Amazon's images is looked up here."""
+    return True
+
+
 @pytest.fixture
 def account(operator):
     """An account with one VPC, two subnets in it, one elsewhere, and one public zone."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import runpy
 from pathlib import Path
 
-import cfnlint.data.schemas
 import pytest
 
 from kubecfn.local.providers import PROVIDERS
 
-SCHEMAS = Path(cfnlint.data.schemas.__file__).parent
+# Found, not imported: importing cfn-lint takes two seconds of every process that collects tests.
+SCHEMAS = Path(importlib.util.find_spec("cfnlint").origin).parent / "data" / "schemas"
 HASHES = json.loads((SCHEMAS / "providers" / "eu-central-1.json").read_text())
 LIVES = (
     "test_network_types.py",
