@@ -79,16 +79,16 @@ class Course:
 
 
 class Components(renewal.Components):
-    """Three that come back when they were looked for three times; a controller may die as its first is ended."""
+    """Three that come back when they were looked for three times, or never; a controller may die as its first is ended."""
 
-    def __init__(self, me, course, dies=None):
-        self._me, self._course, self._dies = me, course, dies
+    def __init__(self, me, course, dies=None, *, stay_away=False):
+        self._me, self._course, self._dies, self._stay_away = me, course, dies, stay_away
         self._there, self._ended, self._looks = dict(enumerate(renewal.PROGRAMS, start=100)), {}, 0
 
     def running(self):
         """Return what runs."""
         self._looks += bool(self._ended)
-        if self._looks > 3:
+        if self._looks > 3 and not self._stay_away:
             self._there.update(self._ended)
             self._ended, self._looks = {}, 0
             self._course.add("ends", self._me)
@@ -138,10 +138,10 @@ def controller(tmp_path, cluster, when, course):
         kubeadm.chmod(0o755)
         return root
 
-    def start(me, *, url="", dies=None):
+    def start(me, *, url="", dies=None, stay_away=False):
         client = Client(url or cluster.server, cluster.context("kubernetes-admin", "system:masters"))
         units = SimpleNamespace(stop=lambda _: None, start=lambda _: None)
-        mine = renewal.Renewal(lay(me), client, me, units, Components(me, course, dies), when)
+        mine = renewal.Renewal(lay(me), client, me, units, Components(me, course, dies, stay_away=stay_away), when)
         looks, told = Looks(), []
 
         def live():
@@ -219,3 +219,17 @@ def test_one_that_dies_in_the_middle_holds_the_others_up_for_its_lease_and_no_lo
     assert course.lines()[1:] == [("begins", first), ("ends", first), ("begins", second), ("ends", second)]
     assert when.now < at + HELD + 30
     assert [one.told for one in others] == [[], []]
+
+
+def test_one_whose_components_stay_away_keeps_the_others_waiting(controller, course, when):
+    """What broke one may break the next: it does not hand its turn on at once, as one does whose components are back."""
+    broken = controller("i-0a", stay_away=True)
+    until(lambda: broken.told)
+    others = [controller(me) for me in CONTROLLERS[1:]]
+    looked(*others)
+    assert course.lines() == [("begins", "i-0a")], "somebody began though the first is not whole"
+
+    when.now += HELD + 1
+    until(lambda: len(course.renewed()) == 2)
+
+    assert set(course.renewed()) == set(CONTROLLERS[1:])

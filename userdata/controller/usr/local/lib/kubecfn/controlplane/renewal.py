@@ -149,12 +149,11 @@ class Renewal:
         # With a certificate that has ended there is nobody here to ask, and nothing that others would miss.
         if all(one.ends > now for one in found) and not self._lease.acquire():
             return lives(self._root), "another controller renews its certificates"
-        try:
-            self._renew()
-            self._await(self._restart())
-        finally:
-            with contextlib.suppress(KubernetesError):  # it ends by itself
-                self._lease.release()
+        self._renew()
+        self._await(self._restart())
+        # Where that failed the others wait until the lease ends by itself: this one may not be whole.
+        with contextlib.suppress(KubernetesError):
+            self._lease.release()
         return lives(self._root), f"renewed, because of {', '.join(due)}"
 
     def lives(self) -> Tuple[Life, ...]:
