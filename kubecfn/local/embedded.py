@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from kubecfn.errors import KubecfnError
-from kubecfn.local import backend, identity, zones
+from kubecfn.local import backend, balancers, identity, zones
 from kubecfn.local.api import Handler, Service, View
 from kubecfn.local.clock import Clock, ScaledClock
 from kubecfn.local.faults import Faults
@@ -113,6 +113,7 @@ class EmbeddedAws:
     def _compose(self) -> None:
         """Start our own services and hand their operations to the gate."""
         zones.begin_with_z()
+        balancers.as_aws_makes_them()
         world = World(self.clock, self.account, self._clients, lambda: self.endpoint, self._workdir)
         operations: dict[tuple[str, str], Handler] = {
             **BucketPolicies().operations(),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubecfn.local.api import Call
-from kubecfn.local.iam import asked_s3, asked_volumes
+from kubecfn.local.iam import asked_balancers, asked_s3, asked_volumes
 from kubecfn.local.iam.conditions import Context
 from kubecfn.local.iam.lookups import Look, arn
 from kubecfn.local.world import partition_of
@@ -228,8 +228,6 @@ RESOURCES: dict[str, Where] = {
     "events:PutRule": _named("events", "rule/{}", "Name"),
     "events:PutEvents": _BUS,
     "cloudwatch:PutMetricAlarm": _named("cloudwatch", "alarm:{}", "AlarmName"),
-    "elasticloadbalancing:RegisterTargets": _given("TargetGroupArn"),
-    "elasticloadbalancing:DeregisterTargets": _given("TargetGroupArn"),
     "ec2:TerminateInstances": _ec2("instance", "InstanceIds"),
     "ec2:CreateNetworkInterface": _new_interface,
     **dict.fromkeys(
@@ -264,7 +262,8 @@ def asked(call: Call, principal: str, look: Look) -> tuple[list[Asked], str]:
     if call.service == "s3":
         questions, gap = asked_s3.questions(call, look)
         return [Asked(one.action, one.resource, _join(common, one.context)) for one in questions], gap
-    if call.service == "ec2" and (about := asked_volumes.questions(call, look)):
+    volumes = asked_volumes.questions(call, look) if call.service == "ec2" else []
+    if about := volumes or asked_balancers.questions(call, look):
         return [Asked(one.action, one.resource, _join(common, one.context)) for one in about], ""
     action = f"{PREFIXES.get(call.service, call.service)}:{call.operation}"
     action = ACTIONS.get(action, action)

@@ -63,6 +63,15 @@ class Look:
         found = self._ask(call, "ec2", "describe_tags", Filters=filters)
         return {tag["Key"]: tag["Value"] for tag in (found or {}).get("Tags", [])}
 
+    def balancer_tags(self, call: Call, name: str) -> Mapping[str, str]:
+        """Return the tags of a load balancer, a listener or a target group by its ARN, or of a classic one by its name."""
+        if name.startswith("arn:"):
+            found = self._ask(call, "elbv2", "describe_tags", ResourceArns=[name])
+        else:
+            found = self._ask(call, "elb", "describe_tags", LoadBalancerNames=[name])
+        told = (found or {}).get("TagDescriptions", [])
+        return {tag["Key"]: tag.get("Value", "") for one in told for tag in one["Tags"]}
+
     def key(self, call: Call, key: str) -> str:
         """Return a KMS key's ARN, from its ARN, id or alias."""
         found = self._ask(call, "kms", "describe_key", KeyId=key)
