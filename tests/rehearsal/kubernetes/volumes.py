@@ -23,7 +23,7 @@ from .life import KubernetesLife, asked
 from .machine import has_resource
 
 ZONE = f"{REGION}a"
-READY, MOVED, GONE = 20.0, 60.0, 30.0
+READY, MOVED, GONE = 30.0, 60.0, 60.0
 _PATIENCE = 240.0
 _CLAIM = "/api/v1/namespaces/default/persistentvolumeclaims"
 _DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
