@@ -1,7 +1,10 @@
-"""Network load balancers as Elastic Load Balancing makes them: their ARNs say ``net``, and one without targets has no target groups.
+"""Load balancers as Elastic Load Balancing makes them, where moto makes them otherwise.
+
+A network one's ARN says ``net`` and it has no target groups at first; a classic one has a health check from its beginning.
 
 AWS: Service Authorization Reference, "AWS Elastic Load Balancing V2", "Resource types"; Elastic Load Balancing API Reference,
-DescribeTargetGroups, whose error TargetGroupNotFound is for groups that were named.
+DescribeTargetGroups, whose error TargetGroupNotFound is for groups that were named; User Guide for Classic Load Balancers,
+"Health checks for your Classic Load Balancer", for the defaults.
 """
 
 from __future__ import annotations
@@ -13,8 +16,32 @@ from typing import Any
 _KINDS = {"network": "net", "gateway": "gwy"}
 
 
+_CHECK = {"timeout": "5", "healthy_threshold": "10", "unhealthy_threshold": "2", "interval": "30"}
+
+
 def as_aws_makes_them() -> None:
     """Let moto make and show them so, from now on and for every account of this process."""
+    _classic()
+    _network()
+
+
+def _classic() -> None:
+    from moto.elb import models  # noqa: PLC0415  as below
+
+    create = models.ELBBackend.create_load_balancer
+    if getattr(create, "checks", False):
+        return
+
+    def made(self: Any, name: str, zones: list[str], ports: list[dict[str, Any]], *args: Any, **about: Any) -> Any:
+        balancer = create(self, name, zones, ports, *args, **about)
+        balancer.health_check = models.FakeHealthCheck(target=f"TCP:{ports[0]['InstancePort']}", **_CHECK)
+        return balancer
+
+    made.checks = True  # type: ignore[attr-defined]  # so that it is put around only once
+    models.ELBBackend.create_load_balancer = made
+
+
+def _network() -> None:
     from moto.elbv2 import models  # noqa: PLC0415  a quarter of a second, spent when the gate is composed
     from moto.elbv2.exceptions import TargetGroupNotFoundError  # noqa: PLC0415
 

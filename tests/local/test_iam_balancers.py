@@ -193,3 +193,11 @@ def test_a_network_load_balancer_says_so_and_has_no_target_groups_at_first(aws, 
     other = elbv2.create_load_balancer(Name="web", Subnets=[subnet["SubnetId"]])["LoadBalancers"][0]["LoadBalancerArn"]
     Ends(aws.client).network(other)
     assert ":loadbalancer/app/web/" in other
+
+
+def test_a_classic_load_balancer_checks_its_instances_from_the_beginning(aws, subnet):
+    """Nobody has to say how: the first port of the instances answers, or it does not."""
+    elb, name = aws.client("elb"), Makes(aws.client, subnet).classic("owned")
+    [shown] = elb.describe_load_balancers(LoadBalancerNames=[name])["LoadBalancerDescriptions"]
+    Ends(aws.client).classic(name)
+    assert (shown["HealthCheck"]["Target"], shown["HealthCheck"]["Interval"]) == ("TCP:30080", 30)
