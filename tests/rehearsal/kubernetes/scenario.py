@@ -12,6 +12,7 @@ from tests.rehearsal.cluster import NETWORK, REGION, DidNotHappenError, opened
 from tests.rehearsal.disks import Disks
 
 from .life import KubernetesLife, lived
+from .outside import Outside
 from .people import ACCESS, People
 from .smoke import AFTER_LOSS, smoked
 from .trouble import steps
@@ -63,11 +64,14 @@ def kubernetes(stage: Stage) -> None:
     with _living(stage, WANTED, FROM, TO) as life:
         _do(stage, f"create three and two with {FROM}", life.create)
         _do(stage, "a deployment answers through its service", life.deploy)
+        outside = Outside(life)
+        _do(stage, "services get load balancers of the account", outside.open)
         _do(stage, "kubecfn smoke", lambda: smoked(life.cluster))
         _do(stage, "people come by IAM roles", People(life.cluster, stage.build, FROM).come)
         _do(stage, f"roll from {FROM} to {TO}", lambda: life.roll(TO, str(RELEASES[TO].kubernetes)))
         _do(stage, "power cut of a controller", life.cut_power)
         _do(stage, "a worker is drained and replaced", life.replace_worker)
+        _do(stage, "the load balancer of a service follows", outside.followed)
         _do(stage, "all controllers are lost for good", life.lose_all)
         _do(stage, "kubecfn smoke after all that", lambda: smoked(life.cluster, within=AFTER_LOSS))
 
