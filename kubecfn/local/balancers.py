@@ -1,6 +1,7 @@
 """Load balancers as Elastic Load Balancing makes them, where moto makes them otherwise.
 
-A network one's ARN says ``net`` and it has no target groups at first; a classic one has a health check from its beginning.
+A network one's ARN says ``net``, its name is under ``elb.REGION`` and it has no target groups at first; a classic one has a
+health check from its beginning.
 
 AWS: Service Authorization Reference, "AWS Elastic Load Balancing V2", "Resource types"; Elastic Load Balancing API Reference,
 DescribeTargetGroups, whose error TargetGroupNotFound is for groups that were named; User Guide for Classic Load Balancers,
@@ -57,9 +58,12 @@ def _network() -> None:
     def made(self: Any, *args: Any, **about: Any) -> Any:
         token = kind.set(_KINDS.get(about.get("loadbalancer_type") or "", "app"))
         try:
-            return create(self, *args, **about)
+            balancer = create(self, *args, **about)
         finally:
             kind.reset(token)
+        if ":loadbalancer/net/" in balancer.arn:
+            balancer.dns_name = balancer.dns_name.replace(f".{self.region_name}.elb.", f".elb.{self.region_name}.")
+        return balancer
 
     def described(self: Any, load_balancer_arn: str | None, *named: Any, **names: Any) -> Iterable[Any]:
         found: Iterable[Any] = ()

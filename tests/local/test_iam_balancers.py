@@ -180,11 +180,13 @@ def test_it_is_deleted_by_who_may_delete_what_has_this_tag(aws, role, subnet, ki
 
 
 def test_a_network_load_balancer_says_so_and_has_no_target_groups_at_first(aws, subnet):
-    """Its ARN says net, an application's says app; who asks for its target groups is told of none, and by name of an error."""
+    """Its ARN says net, an application's says app, its name tells it from a classic one's; who asks for its target groups is told of none, and by name of an error."""
     elbv2 = aws.client("elbv2")
     made = Makes(aws.client, subnet).network("owned")
     try:
         assert ":loadbalancer/net/front/" in made
+        [shown] = elbv2.describe_load_balancers(LoadBalancerArns=[made])["LoadBalancers"]
+        assert shown["DNSName"].endswith(".elb.eu-central-1.amazonaws.com")
         assert elbv2.describe_target_groups(LoadBalancerArn=made)["TargetGroups"] == []
         with pytest.raises(ClientError, match="TargetGroupNotFound"):
             elbv2.describe_target_groups(Names=["nobody"])
