@@ -186,7 +186,8 @@ class Balancer:
         asked = http.client.HTTPSConnection(host, port, timeout=self._rules.timeout, context=self._unverified)
         try:
             asked.request("GET", self._rules.path)
-            return asked.getresponse().status in _GOOD
+            with asked.getresponse() as answer:
+                return answer.status in _GOOD
         except (OSError, http.client.HTTPException):
             return False
         finally:
