@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import random
+import socket
 import ssl
 import threading
 import time
@@ -183,7 +184,7 @@ class Balancer:
 
     def _is_well(self, address: Address) -> bool:
         host, port = address
-        asked = http.client.HTTPSConnection(host, port, timeout=self._rules.timeout, context=self._unverified)
+        asked = _Asked(host, port, timeout=self._rules.timeout, context=self._unverified)
         try:
             asked.request("GET", self._rules.path)
             with asked.getresponse() as answer:
@@ -192,6 +193,17 @@ class Balancer:
             return False
         finally:
             asked.close()
+
+
+class _Asked(http.client.HTTPSConnection):
+    """A question to a target."""
+
+    def connect(self) -> None:
+        """Wrap first and connect then: wrapped while the target resets it, a connected socket is lost, open (CPython's ssl.py)."""
+        plain = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        plain.settimeout(self.timeout)
+        self.sock = self._context.wrap_socket(plain, server_hostname=self.host)  # type: ignore[attr-defined]  # its own
+        self.sock.connect((self.host, self.port))
 
 
 class Front:
