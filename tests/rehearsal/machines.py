@@ -201,7 +201,7 @@ class NspawnMachines:
     @property
     def alive(self) -> tuple[str, ...]:
         """Ids of the instances whose power is on."""
-        return tuple(name for name, each in self._machines.items() if each.nspawn and each.nspawn.poll() is None)
+        return tuple(name for name, each in list(self._machines.items()) if each.nspawn and each.nspawn.poll() is None)
 
     def address_of(self, instance_id: str) -> str:
         """Its address."""
