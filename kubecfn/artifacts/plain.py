@@ -16,7 +16,8 @@ def blanked(text: str) -> str:
     """Return a module with docstrings and lines that are only a comment made empty.
 
     A body that is nothing but a docstring keeps it, since it would be empty; so does a docstring that shares its line with
-    a statement. The shebang stays. Each text is worked on once: most modules are in several archives. What the module does stays the same: it compiles to the same tree but for docstrings.
+    a statement. The shebang stays. What the module does stays the same: it compiles to the same tree but for docstrings.
+    Each text is worked on once, since most modules are in several archives.
 
     Raises:
         SyntaxError: it is no Python that this interpreter knows.

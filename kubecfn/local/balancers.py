@@ -14,9 +14,8 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any
 
-_KINDS = {"network": "net", "gateway": "gwy"}
-
-
+# A load balancer's type -> what its ARN says.
+KINDS = {"application": "app", "network": "net", "gateway": "gwy"}
 _CHECK = {"timeout": "5", "healthy_threshold": "10", "unhealthy_threshold": "2", "interval": "30"}
 
 
@@ -56,7 +55,7 @@ def _network() -> None:
         return str(arn(*args, **about)).replace(":loadbalancer/app/", f":loadbalancer/{kind.get()}/")
 
     def made(self: Any, *args: Any, **about: Any) -> Any:
-        token = kind.set(_KINDS.get(about.get("loadbalancer_type") or "", "app"))
+        token = kind.set(KINDS[about.get("loadbalancer_type") or "application"])
         try:
             balancer = create(self, *args, **about)
         finally:

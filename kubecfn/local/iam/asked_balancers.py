@@ -6,20 +6,19 @@ Load Balancing User Guide, "Elastic Load Balancing API permissions to tag resour
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from kubecfn.local.api import Call
-from kubecfn.local.iam.asked_volumes import Question
+from kubecfn.local.balancers import KINDS
+from kubecfn.local.iam import tagged
 from kubecfn.local.iam.conditions import Context
 from kubecfn.local.iam.lookups import Look, arn
+from kubecfn.local.iam.tagged import Question
 
 _BALANCING = "elasticloadbalancing"
-_REQUEST_TAG, _TAG_KEYS, _RESOURCE_TAG = "aws:RequestTag/", "aws:TagKeys", "aws:ResourceTag/"
 # Whoever calls names one of these, and the first that is named is judged; a rule of a load balancer's listener by its listener.
 _NAMES = ("ListenerArn", "TargetGroupArn", "LoadBalancerArn")
 _GROUPS = frozenset({"AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress", "DeleteSecurityGroup"})
-_KINDS = {"application": "app", "network": "net", "gateway": "gwy"}
 
 
 def questions(call: Call, look: Look) -> list[Question]:
@@ -33,33 +32,34 @@ def questions(call: Call, look: Look) -> list[Question]:
 
 def _of_groups(call: Call, look: Look) -> Iterator[Question]:
     if call.operation == "CreateSecurityGroup":
-        wanted = [
-            one for one in call.params.get("TagSpecifications", ()) if one.get("ResourceType") == "security-group"
-        ]
-        tags = _plain([tag for one in wanted for tag in one.get("Tags", ())])
-        yield from _made(call, "ec2", arn(call, "ec2", "security-group/*"), tags, "CreateTags")
+        tags = tagged.specified(call, "security-group")
+        yield from tagged.made(call, "ec2", arn(call, "ec2", "security-group/*"), tags, "CreateTags")
         network = str(call.params.get("VpcId") or "*")
-        yield Question("ec2:CreateSecurityGroup", arn(call, "ec2", f"vpc/{network}"), _has("ec2", look, call, network))
+        yield Question(
+            "ec2:CreateSecurityGroup",
+            arn(call, "ec2", f"vpc/{network}"),
+            tagged.has("ec2", look.ec2_tags(call, network)),
+        )
     elif call.operation in _GROUPS and (name := str(call.params.get("GroupId") or "")):
         group = arn(call, "ec2", f"security-group/{name}")
-        yield Question(f"ec2:{call.operation}", group, _has("ec2", look, call, name))
+        yield Question(f"ec2:{call.operation}", group, tagged.has("ec2", look.ec2_tags(call, name)))
 
 
 def _of_balancers(call: Call, look: Look) -> Iterator[Question]:
-    tags = _plain(call.params.get("Tags", ()))
+    tags = tagged.plain(call.params.get("Tags", ()))
     match call.operation:
         case "CreateLoadBalancer" | "CreateTargetGroup":
-            yield from _made(call, _BALANCING, arn(call, _BALANCING, _new(call)), tags, "AddTags")
+            yield from tagged.made(call, _BALANCING, arn(call, _BALANCING, _new(call)), tags, "AddTags")
         case "CreateListener":
             balancer = str(call.params.get("LoadBalancerArn", "*"))
-            context = _has(_BALANCING, look, call, balancer).also(_asks(tags))
+            context = _has(look, call, balancer).also(tagged.asks(tags))
             yield Question(f"{_BALANCING}:CreateListener", balancer, context)
             if tags:
                 listener = balancer.replace(":loadbalancer/", ":listener/") + "/*"
-                yield Question(f"{_BALANCING}:AddTags", listener, _new_context(_BALANCING, call, tags))
+                yield tagged.gets_tags(call, _BALANCING, listener, tags, "AddTags")
         case _:
             for name in _named(call):
-                context = _has(_BALANCING, look, call, name).also(_asks(tags))
+                context = _has(look, call, name).also(tagged.asks(tags))
                 resource = name if name.startswith("arn:") else arn(call, _BALANCING, f"loadbalancer/{name}")
                 yield Question(f"{_BALANCING}:{call.operation}", resource, context)
 
@@ -78,37 +78,8 @@ def _new(call: Call) -> str:
     name = call.params.get("Name", "*")
     if call.operation == "CreateTargetGroup":
         return f"targetgroup/{name}/*"
-    return f"loadbalancer/{_KINDS[call.params.get('Type') or 'application']}/{name}/*"
+    return f"loadbalancer/{KINDS[call.params.get('Type') or 'application']}/{name}/*"
 
 
-def _made(call: Call, prefix: str, new: str, tags: Mapping[str, str], tagging: str) -> Iterator[Question]:
-    """Yield the right to make something, and the one to give it tags in the same call."""
-    yield Question(f"{prefix}:{call.operation}", new, Context(_asks(tags), _absent(prefix)))
-    if tags:
-        yield Question(f"{prefix}:{tagging}", new, _new_context(prefix, call, tags))
-
-
-def _new_context(prefix: str, call: Call, tags: Mapping[str, str]) -> Context:
-    return Context({**_asks(tags), f"{prefix}:CreateAction": call.operation}, _absent(prefix))
-
-
-def _asks(tags: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        **{f"{_REQUEST_TAG}{key}": value for key, value in tags.items()},
-        **({_TAG_KEYS: list(tags)} if tags else {}),
-    }
-
-
-def _has(prefix: str, look: Look, call: Call, name: str) -> Context:
-    tags = look.ec2_tags(call, name) if prefix == "ec2" else look.balancer_tags(call, name)
-    keys = (_RESOURCE_TAG, f"{prefix}:ResourceTag/")
-    return Context({f"{key}{tag}": value for key in keys for tag, value in tags.items()}, _absent(prefix))
-
-
-def _absent(prefix: str) -> frozenset[str]:
-    own = {f"{prefix}:CreateAction", f"{prefix}:ResourceTag/"}
-    return frozenset({_REQUEST_TAG, _TAG_KEYS, _RESOURCE_TAG, *own})
-
-
-def _plain(tags: Any) -> dict[str, str]:
-    return {str(tag["Key"]): str(tag.get("Value", "")) for tag in tags}
+def _has(look: Look, call: Call, name: str) -> Context:
+    return tagged.has(_BALANCING, look.balancer_tags(call, name))
