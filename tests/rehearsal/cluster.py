@@ -76,6 +76,13 @@ class Cluster:
         """The configuration as it stands."""
         return load_text(yaml.safe_dump(self.wanted), "the rehearsal's configuration")
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What a command of kubecfn's is told of this cluster; the configuration is written as it stands."""
+        file = self.folder / "kubecfn.yaml"
+        file.write_text(yaml.safe_dump(self.wanted), encoding="utf-8")
+        return ("--config", str(file), "--build", str(self.folder / "build"))
+
     def ready(self) -> Ready:
         """Return what it stands for, ready to be sent."""
         return make_ready(

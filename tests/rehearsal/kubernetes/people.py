@@ -8,10 +8,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from kubecfn.access.kubeconfig import PROGRAMS, Program
 from tests.rehearsal import programs
@@ -81,30 +80,32 @@ class People:
         return found
 
     def _kubeconfig(self, access: str, program: Program) -> Path:
-        config, made = self.cluster.folder / "kubecfn.yaml", self.cluster.folder / f"{access}-{program}"
-        config.write_text(yaml.safe_dump(self.cluster.wanted), encoding="utf-8")
-        where = ("--config", str(config), "--build", str(self.cluster.folder / "build"))
-        own = Path(sys.executable).with_name("kubecfn")
-        _ran((str(own), "kubeconfig", "--iam", "--role", access, "--program", program, "--to", str(made), *where))
+        made, own = self.cluster.folder / f"{access}-{program}", Path(sys.executable).with_name("kubecfn")
+        which = ("--role", access, "--program", program, "--to", str(made))
+        _ran((str(own), "kubeconfig", "--iam", *which, *self.cluster.options))
         return made
 
     def _kubectl(self, file: Path, *words: str) -> subprocess.CompletedProcess[str]:
-        found = programs.build((programs.kubernetes(self.line), programs.authenticator()), lambda _: None)
-        paths = {str(path.parent) for path in (found["kubectl"], found["aws-iam-authenticator"])}
-        trusted = self.cluster.folder / "aws.crt"
-        trusted.write_bytes(trusted_authority(self.build).pem)
-        told = {
-            "PATH": ":".join([*sorted(paths), os.environ["PATH"]]),
-            "AWS_CA_BUNDLE": str(trusted),
-            "AWS_REGION": REGION,
-            "KUBECONFIG": str(file),
-            "HOME": str(self.cluster.folder),
-        }
-        environment = {**os.environ, **told}
+        environment = {**self._environment, "KUBECONFIG": str(file)}
         if "aws-iam-authenticator" in file.name:
             # It signs for the address that it calls: AWS's own name, which leads to the same embedded AWS.
             environment = {name: text for name, text in environment.items() if not name.startswith("AWS_ENDPOINT_URL")}
         return _run(("kubectl", *words), environment)
+
+    @cached_property
+    def _environment(self) -> dict[str, str]:
+        """What a person's shell has, who has installed both programs and trusts AWS."""
+        found = programs.build((programs.kubernetes(self.line), programs.authenticator()), lambda _: None)
+        paths = {str(path.parent) for path in (found["kubectl"], found["aws-iam-authenticator"])}
+        trusted = self.cluster.folder / "aws.crt"
+        trusted.write_bytes(trusted_authority(self.build).pem)
+        return {
+            **os.environ,
+            "PATH": ":".join([*sorted(paths), os.environ["PATH"]]),
+            "AWS_CA_BUNDLE": str(trusted),
+            "AWS_REGION": REGION,
+            "HOME": str(self.cluster.folder),
+        }
 
 
 def _ran(command: tuple[str, ...]) -> str:

@@ -7,8 +7,6 @@ import subprocess
 import sys
 from typing import Any
 
-import yaml
-
 from tests.rehearsal.cluster import Cluster, DidNotHappenError
 
 # As the CLI counts: it looks again until all is well.
@@ -29,9 +27,7 @@ def smoked(cluster: Cluster, within: int = WITHIN, *, storage: bool = False) -> 
     Raises:
         DidNotHappenError: a check is not ok; its row.
     """
-    config = cluster.folder / "kubecfn.yaml"
-    config.write_text(yaml.safe_dump(cluster.wanted), encoding="utf-8")
-    asks = ("--config", str(config), "--build", str(cluster.folder / "build"), "--within", str(within), "--output=json")
+    asks = (*cluster.options, "--within", str(within), "--output=json")
     command = [sys.executable, "-m", "kubecfn.cli", "smoke", *asks, *(["--storage"] if storage else [])]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=within + 120)
     try:
